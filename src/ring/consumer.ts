@@ -1,0 +1,271 @@
+/**
+ * The consumer's side: peek, release, drain. The rules are those of `__bpf_user_ringbuf_peek` and
+ * `bpf_user_ringbuf_drain` (kernel/bpf/ringbuf.c), in their order.
+ */
+import { Dynptr } from './dynptr.js';
+import { Errno } from './errno.js';
+import {
+  BPF_MAX_USER_RINGBUF_SAMPLES,
+  BPF_RINGBUF_HDR_SZ,
+  BUSY_MASK,
+  CONSUMER_POS_WORD,
+  DATA_WORD,
+  DISCARD_MASK,
+  DYNPTR_MAX_SIZE,
+  LENGTH_MASK,
+  PRODUCER_POS_WORD,
+  recordSize,
+} from './layout.js';
+import { advance, distance, isAhead, loadLow } from './position.js';
+import type { SampleRun } from './sample-run.js';
+import type { UserRing } from './user-ring.js';
+import { isValidDrainFlags, shouldWake } from './wakeup.js';
+
+/** The callback's answer: 0 = go on, 1 = stop after this sample. Anything else fails the drain with EINVAL. */
+export type Verdict = 0 | 1;
+
+/** Runs on each sample. The sample is dead once it returns. It must not be asynchronous. */
+export type SampleCallback<Ctx> = (sample: Dynptr, ctx: Ctx) => Verdict;
+
+/** What a drain did, beyond its return value. */
+export interface DrainReport {
+  /** Samples released. */
+  drained: number;
+  /** Discarded records skipped. */
+  discarded: number;
+  /** Whether the callback ended it with verdict 1. */
+  stopped: boolean;
+  /** Whether waiters are to be woken (wakeup.ts). */
+  wakeup: boolean;
+  /** What the callback threw, when the result is -EIO. */
+  error: unknown;
+}
+
+export class Consumer {
+  readonly #ring: UserRing;
+  readonly #words: Int32Array;
+  readonly #mask: number;
+  readonly #shared: boolean;
+  readonly #managed: boolean;
+  readonly #dynptr: Dynptr;
+  /**
+   * One drain at a time. A flag and not a lock, as in the kernel: a callback may run long, and one that drains its own
+   * ring again must be refused at once instead of waiting for itself.
+   */
+  #busy = false;
+  #peekedLength = 0;
+  #turns = 0;
+  #report: DrainReport = emptyReport();
+
+  constructor(ring: UserRing) {
+    this.#ring = ring;
+    this.#words = ring.words;
+    this.#mask = ring.size - 1;
+    this.#shared = ring.shared;
+    this.#managed = ring.mode === 'managed';
+    this.#dynptr = new Dynptr(ring.buffer, ring.size);
+  }
+
+  /** Whether a drain is under way. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** What the drain under way, or else the last one that was not refused at its start, did. */
+  get report(): Readonly<DrainReport> {
+    return this.#report;
+  }
+
+  /**
+   * Runs `callback` on the samples from the consumer position on, and releases each after its callback answered.
+   *
+   * @param flags 0, BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP or both
+   * @param maxTurns bound on loop turns, at most and by default 131072; a discarded record costs a turn
+   * @returns samples handed to the callback and released, or
+   *   -EINVAL (unknown flag, misaligned producer position, record past it, verdict other than 0 and 1),
+   *   -EBUSY (a drain is under way), -E2BIG (record larger than the ring or a dynptr),
+   *   -EIO (the callback threw: see `report.error`). What was released stays released; the bad record, or the sample
+   *   whose callback failed, stays at the head.
+   */
+  drain<Ctx>(
+    callback: SampleCallback<Ctx>,
+    ctx: Ctx,
+    flags = 0,
+    maxTurns: number = BPF_MAX_USER_RINGBUF_SAMPLES,
+  ): number {
+    const refused = this.begin(flags);
+    if (refused !== 0) return refused;
+    const report = this.#report;
+    const dynptr = this.#dynptr;
+    let drained = 0;
+    let discarded = 0;
+    let error = 0;
+    try {
+      while (drained + discarded < maxTurns) {
+        const length = this.#peek(0);
+        if (length === -Errno.EAGAIN) {
+          this.#release(this.#peekedLength);
+          discarded++;
+          continue;
+        }
+        if (length < 0) {
+          if (length !== -Errno.ENODATA) error = length;
+          break;
+        }
+        const start = (this.#words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;
+        const verdict: number = callback(dynptr.aim(start, length), ctx);
+        if (verdict !== 0 && verdict !== 1) {
+          error = -Errno.EINVAL;
+          break;
+        }
+        this.#release(length);
+        drained++;
+        if (verdict === 1) {
+          report.stopped = true;
+          break;
+        }
+      }
+    } catch (thrown) {
+      report.error = thrown;
+      error = -Errno.EIO;
+    }
+    report.drained = drained;
+    report.discarded = discarded;
+    this.end(flags);
+    return error !== 0 ? error : drained;
+  }
+
+  /**
+   * Starts a drain that spans several {@link peekRun} and {@link releaseRun} calls, for a handler that answers later:
+   * the busy flag is held until {@link end}.
+   * @returns 0, -EINVAL (unknown flag bit, before anything else) or -EBUSY
+   */
+  begin(flags: number): number {
+    if (!isValidDrainFlags(flags)) return -Errno.EINVAL;
+    if (this.#busy) return -Errno.EBUSY;
+    this.#busy = true;
+    this.#turns = 0;
+    this.#report = emptyReport();
+    return 0;
+  }
+
+  /**
+   * Collects the ready samples from the head on, without releasing them. Discarded records at the head are skipped, as
+   * in a drain; those between samples go when the samples before them go.
+   *
+   * @param run filled anew; holds at most its own capacity
+   * @param maxBytes payload bounds the run, though one sample always fits
+   * @param maxTurns loop turns that this drain may still take, over all its runs
+   * @returns samples collected (0: nothing is ready), or -EINVAL / -E2BIG for a bad record at the head
+   */
+  peekRun(run: SampleRun, maxBytes: number, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES): number {
+    run.clear();
+    let ahead = 0;
+    let samples = 0;
+    let payload = 0;
+    while (!run.full && this.#turns + run.records < maxTurns) {
+      const length = this.#peek(ahead);
+      if (length === -Errno.EAGAIN) {
+        if (ahead === 0) this.#skip(this.#peekedLength);
+        else ahead += run.addDiscarded(this.#peekedLength);
+        continue;
+      }
+      if (length < 0) return samples > 0 || length === -Errno.ENODATA ? samples : length;
+      if (samples > 0 && payload + length > maxBytes) break;
+      ahead += run.addSample(this.#words[CONSUMER_POS_WORD]! + ahead + BPF_RINGBUF_HDR_SZ, length);
+      payload += length;
+      samples++;
+    }
+    return samples;
+  }
+
+  /** Releases the first `samples` samples of a run that {@link peekRun} collected, and the discards between them. */
+  releaseRun(run: SampleRun, samples: number): void {
+    for (let record = 0, released = 0; released < samples && record < run.records; record++) {
+      if (run.isSample(record)) {
+        this.#release(run.lengthOf(record));
+        this.#report.drained++;
+        released++;
+        this.#turns++;
+      } else {
+        this.#skip(run.lengthOf(record));
+      }
+    }
+  }
+
+  /** Ends a drain: frees the busy flag, then decides about the wakeup, in this order. */
+  end(flags: number): void {
+    this.#dynptr.kill();
+    this.#busy = false;
+    this.#report.wakeup = shouldWake(flags, this.#report.drained + this.#report.discarded);
+  }
+
+  /** Notes that the handler of a drain between begin and end asked to stop. */
+  markStopped(): void {
+    this.#report.stopped = true;
+  }
+
+  /**
+   * Looks at the record `ahead` bytes behind the consumer position: one rule a line, in the kernel's order.
+   * @returns the payload length of a ready sample, -EAGAIN for a discarded record (its length in #peekedLength),
+   *   -ENODATA, -EINVAL or -E2BIG
+   */
+  #peek(ahead: number): number {
+    const words = this.#words;
+    const consumerLow = words[CONSUMER_POS_WORD]!;
+    // Pairs with the producer's advance: what lies before the position that is read here is complete, or BUSY.
+    const producerLow = loadLow(words, PRODUCER_POS_WORD, this.#shared);
+    // Producers move in steps of 8.
+    if ((producerLow & 7) !== 0) return -Errno.EINVAL;
+    const available = this.#managed
+      ? (producerLow - consumerLow - ahead) | 0
+      : this.#distanceToProducer() - ahead;
+    // cons >= prod, compared unsigned.
+    if (available <= 0) return -Errno.ENODATA;
+    const header = this.#loadHeader((consumerLow + ahead) & this.#mask);
+    const length = header & LENGTH_MASK;
+    const total = recordSize(length);
+    // The record ends behind the producer position.
+    if (total > available) return -Errno.EINVAL;
+    // The record is larger than the data area.
+    if (total > this.#ring.size) return -Errno.E2BIG;
+    // A dynptr cannot hold it.
+    if (length > DYNPTR_MAX_SIZE) return -Errno.E2BIG;
+    // Discarded, tested before BUSY. The length read here is the one released, whatever is written meanwhile.
+    if ((header & DISCARD_MASK) !== 0) {
+      this.#peekedLength = length;
+      return -Errno.EAGAIN;
+    }
+    // Reserved and not yet submitted.
+    if ((header & BUSY_MASK) !== 0) return -Errno.ENODATA;
+    return length;
+  }
+
+  /** Pairs with the store in the producer's submit and discard. */
+  #loadHeader(offset: number): number {
+    const word = DATA_WORD + (offset >> 2);
+    return this.#shared ? Atomics.load(this.#words, word) : this.#words[word]!;
+  }
+
+  /** prod - cons in full u64 arithmetic, 0 when the producer position is not ahead. */
+  #distanceToProducer(): number {
+    return isAhead(this.#words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
+      ? distance(this.#words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
+      : 0;
+  }
+
+  /** Gives a record's room back. Pairs with the producer's read of the consumer position in reserve. */
+  #release(length: number): void {
+    advance(this.#words, CONSUMER_POS_WORD, recordSize(length), this.#shared);
+  }
+
+  #skip(length: number): void {
+    this.#release(length);
+    this.#report.discarded++;
+    this.#turns++;
+  }
+}
+
+function emptyReport(): DrainReport {
+  return { drained: 0, discarded: 0, stopped: false, wakeup: false, error: undefined };
+}

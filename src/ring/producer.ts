@@ -1,0 +1,168 @@
+/**
+ * The producer's side: reserve, submit, discard, output. Same verbs and results as libbpf's user_ring_buffer__*.
+ *
+ * The producer position moves on at reserve, before the payload is there; the BUSY bit in the header keeps the
+ * consumer from passing it. A user ring may be filled to its last byte: full and empty differ by the positions.
+ *
+ *   empty               cons = prod
+ *                       |
+ *                       v
+ *                       +---------------------------+
+ *                       |                           |
+ *                       +---------------------------+
+ *   wrapped             prod (mod size)   cons (mod size)
+ *                       v                 v
+ *                       +---------------------------+
+ *                       ####                 #######|   the record at the end goes on at the start
+ *                       +---------------------------+
+ *   exactly full        cons = prod (mod size), prod - cons = size
+ *                       v
+ *                       +---------------------------+
+ *                       |###########################|
+ *                       +---------------------------+
+ */
+import { Errno } from './errno.js';
+import {
+  BPF_RINGBUF_HDR_SZ,
+  BPF_RINGBUF_DISCARD_BIT,
+  BUSY_MASK,
+  CONSUMER_POS_WORD,
+  DATA_OFFSET,
+  DATA_WORD,
+  DISCARD_MASK,
+  LENGTH_MASK,
+  PRODUCER_POS_WORD,
+  recordSize,
+  unsigned,
+} from './layout.js';
+import { advance, loadLow } from './position.js';
+import type { UserRing } from './user-ring.js';
+
+/**
+ * A reservation: the offset of its record in the data area. No two open reservations share one, so it serves as the
+ * handle for {@link Producer.submit} and {@link Producer.discard}.
+ */
+export type ReservationOffset = number;
+
+export class Producer {
+  readonly #ring: UserRing;
+  readonly #words: Int32Array;
+  readonly #mask: number;
+  readonly #shared: boolean;
+
+  constructor(ring: UserRing) {
+    this.#ring = ring;
+    this.#words = ring.words;
+    this.#mask = ring.size - 1;
+    this.#shared = ring.shared;
+  }
+
+  /**
+   * Bytes free, as libbpf computes them: in 32 bits. Pairs with the release of {@link Consumer}: its position is read
+   * before anything is written into the room it gave back.
+   */
+  get #room(): number {
+    const used = this.#words[PRODUCER_POS_WORD]! - loadLow(this.#words, CONSUMER_POS_WORD, this.#shared);
+    return unsigned(this.#ring.size - used);
+  }
+
+  /**
+   * Reserves a record for `size` payload bytes: header `size | BUSY`, pad 0, producer position moved on.
+   *
+   * @returns the reservation, or -E2BIG (a top bit set, or more than the ring), -ENOSPC (not now),
+   *   -EINVAL (not a whole number of bytes). Source: libbpf `user_ring_buffer__reserve`.
+   */
+  reserve(size: number): ReservationOffset {
+    if (!(size >= 0) || !Number.isInteger(size)) return -Errno.EINVAL;
+    if (size >= BPF_RINGBUF_DISCARD_BIT) return -Errno.E2BIG;
+    const total = recordSize(size);
+    if (total > this.#ring.size) return -Errno.E2BIG;
+    if (total > this.#room) return -Errno.ENOSPC;
+    const offset = this.#words[PRODUCER_POS_WORD]! & this.#mask;
+    const header = DATA_WORD + (offset >> 2);
+    this.#words[header] = size | BUSY_MASK;
+    this.#words[header + 1] = 0;
+    advance(this.#words, PRODUCER_POS_WORD, total, this.#shared);
+    return offset;
+  }
+
+  /**
+   * Fills the payload of an open reservation, from its byte `at` on. The caller stays within the reserved size.
+   */
+  fill(reservation: ReservationOffset, payload: Uint8Array, at = 0): void {
+    this.#copyIn((reservation + BPF_RINGBUF_HDR_SZ + at) & this.#mask, payload);
+  }
+
+  /** Clears BUSY: the sample may be drained. Source: libbpf `user_ring_buffer__submit`. */
+  submit(reservation: ReservationOffset): void {
+    this.#commit(reservation, 0);
+  }
+
+  /** Clears BUSY and sets DISCARD: drains skip the record. Source: libbpf `user_ring_buffer__discard`. */
+  discard(reservation: ReservationOffset): void {
+    this.#commit(reservation, DISCARD_MASK);
+  }
+
+  /** Payload bytes of the record at `reservation`. */
+  sizeOf(reservation: ReservationOffset): number {
+    return this.#words[DATA_WORD + (reservation >> 2)]! & LENGTH_MASK;
+  }
+
+  /**
+   * reserve, fill and submit in one.
+   * @returns 0, or what {@link reserve} refused with
+   */
+  output(payload: Uint8Array): number {
+    const reservation = this.reserve(payload.length);
+    if (reservation < 0) return reservation;
+    this.fill(reservation, payload);
+    this.submit(reservation);
+    return 0;
+  }
+
+  /**
+   * Stores a run whose records are already in ring format and already checked ({@link checkRun}): one or two copies and
+   * one new producer position, whatever the number of records.
+   * @returns 0, or -ENOSPC with nothing stored when it does not fit as a whole
+   */
+  outputRun(run: Uint8Array): number {
+    if (run.length > this.#room) return -Errno.ENOSPC;
+    this.#copyIn(this.#words[PRODUCER_POS_WORD]! & this.#mask, run);
+    // Pairs with the load of the producer position in the consumer's peek: the records are complete before they show.
+    advance(this.#words, PRODUCER_POS_WORD, run.length, this.#shared);
+    return 0;
+  }
+
+  /**
+   * Raw bytes into the data area, which is mapped twice as in the kernel: `offset` + length may reach 2 × size and
+   * wraps. For direct maps; nothing is checked but the bounds.
+   * @returns 0, or -EINVAL outside the mapping
+   */
+  write(offset: number, bytes: Uint8Array): number {
+    if (!(offset >= 0) || !Number.isInteger(offset) || offset + bytes.length > 2 * this.#ring.size)
+      return -Errno.EINVAL;
+    // Of a write longer than the ring only its last lap stays visible, as with two mappings of the same pages.
+    const skipped = Math.max(0, bytes.length - this.#ring.size);
+    this.#copyIn((offset + skipped) & this.#mask, bytes.subarray(skipped));
+    return 0;
+  }
+
+  #commit(reservation: ReservationOffset, discardBit: number): void {
+    const header = DATA_WORD + (reservation >> 2);
+    const value = (this.#words[header]! & LENGTH_MASK) | discardBit;
+    // Pairs with the header load in the consumer's peek: the payload is complete before BUSY is gone.
+    if (this.#shared) Atomics.store(this.#words, header, value);
+    else this.#words[header] = value;
+  }
+
+  #copyIn(offset: number, source: Uint8Array): void {
+    const bytes = this.#ring.bytes;
+    const untilEnd = this.#mask + 1 - offset;
+    if (source.length <= untilEnd) {
+      bytes.set(source, DATA_OFFSET + offset);
+    } else {
+      bytes.set(source.subarray(0, untilEnd), DATA_OFFSET + offset);
+      bytes.set(source.subarray(untilEnd), DATA_OFFSET);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import { Errno } from './errno.js';
+import {
+  BPF_F_NUMA_NODE,
+  CONSUMER_POS_WORD,
+  DATA_OFFSET,
+  MAX_RING_SIZE,
+  PRODUCER_POS_WORD,
+  RINGBUF_PAGE_SIZE,
+} from './layout.js';
+import { distance, loadPosition, storePosition } from './position.js';
+
+/** What `bpf_map_create` is given for a `BPF_MAP_TYPE_USER_RINGBUF`. */
+export interface UserRingAttributes {
+  /** Bytes of the data area: a power of two and a multiple of 4096. */
+  maxEntries: number;
+  /** Must be 0. */
+  keySize?: number;
+  /** Must be 0. */
+  valueSize?: number;
+  /** 0 or BPF_F_NUMA_NODE (accepted, ignored). */
+  mapFlags?: number;
+}
+
+/**
+ * Who writes into the ring.
+ * `direct`: somebody with the kernel's raw powers, so that both positions are compared as full u64.
+ * `managed`: only code of ours, so that 0 ≤ prod - cons ≤ ring size always holds and the low halves decide.
+ */
+export type RingMode = 'managed' | 'direct';
+
+/** Answer of {@link UserRing.query}: the four `BPF_RB_*` values, in bytes. */
+export interface RingQuery {
+  availData: bigint;
+  ringSize: bigint;
+  consumerPos: bigint;
+  producerPos: bigint;
+}
+
+/**
+ * Whether a map of these attributes may be created: 0, or -EINVAL, or -E2BIG for a valid size over 2^30 bytes (a limit
+ * of ringbufd, not of the kernel). Source: `ringbuf_map_alloc`.
+ */
+export function checkAttributes(attributes: UserRingAttributes): number {
+  const { maxEntries, keySize = 0, valueSize = 0, mapFlags = 0 } = attributes;
+  if (keySize !== 0 || valueSize !== 0) return -Errno.EINVAL;
+  if (mapFlags !== 0 && mapFlags !== BPF_F_NUMA_NODE) return -Errno.EINVAL;
+  if (!Number.isSafeInteger(maxEntries) || maxEntries <= 0) return -Errno.EINVAL;
+  if (maxEntries % RINGBUF_PAGE_SIZE !== 0 || !Number.isInteger(Math.log2(maxEntries))) return -Errno.EINVAL;
+  if (maxEntries > MAX_RING_SIZE) return -Errno.E2BIG;
+  return 0;
+}
+
+/**
+ * Owns the bytes of one ring (a ring image, see layout.ts) and answers what concerns neither producer nor consumer:
+ * positions, poll, query. {@link Producer} and {@link Consumer} work on it.
+ */
+export class UserRing {
+  readonly buffer: ArrayBufferLike;
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  /** Bytes of the data area. */
+  readonly size: number;
+  readonly mode: RingMode;
+  /** True over a SharedArrayBuffer: positions and headers are then published with Atomics. */
+  readonly shared: boolean;
+
+  /**
+   * Attaches to an existing ring image, whatever its positions are.
+   * @throws RangeError when the buffer is not a ring image of a valid size
+   */
+  constructor(buffer: ArrayBufferLike, mode: RingMode = 'direct') {
+    const size = buffer.byteLength - DATA_OFFSET;
+    if (checkAttributes({ maxEntries: size }) !== 0)
+      throw new RangeError(
+        `a ring image is ${DATA_OFFSET} bytes and a power-of-two data area of whole pages, not ${buffer.byteLength} bytes`,
+      );
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.size = size;
+    this.mode = mode;
+    this.shared = typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+  }
+
+  /** Bytes between consumer and producer position, modulo 2^64; exact below 2^53. */
+  get used(): number {
+    return distance(this.words, PRODUCER_POS_WORD, CONSUMER_POS_WORD);
+  }
+
+  /** Bytes that a producer may still fill: 0 when the ring is full or its positions are absurd. */
+  get free(): number {
+    const used = this.used;
+    return used < this.size ? this.size - used : 0;
+  }
+
+  /** poll(2) for POLLOUT. Source: `ringbuf_map_poll_user`. */
+  get writable(): boolean {
+    return this.used < this.size;
+  }
+
+  get consumerPosition(): bigint {
+    return loadPosition(this.words, CONSUMER_POS_WORD);
+  }
+
+  /** For images and tests: a running ring's consumer position moves by draining only. */
+  set consumerPosition(position: bigint) {
+    storePosition(this.words, CONSUMER_POS_WORD, position);
+  }
+
+  get producerPosition(): bigint {
+    return loadPosition(this.words, PRODUCER_POS_WORD);
+  }
+
+  /** Stores a raw producer position, unchecked: the power that the kernel gives to whoever maps the page. */
+  set producerPosition(position: bigint) {
+    storePosition(this.words, PRODUCER_POS_WORD, position);
+  }
+
+  /** `bpf_ringbuf_query` for this map type (an extension: the kernel answers it for the kernel-to-user ring only). */
+  query(): RingQuery {
+    const consumerPos = this.consumerPosition;
+    const producerPos = this.producerPosition;
+    return {
+      availData: BigInt.asUintN(64, producerPos - consumerPos),
+      ringSize: BigInt(this.size),
+      consumerPos,
+      producerPos,
+    };
+  }
+}
+
+/**
+ * Creates an empty ring.
+ * @param attributes checked with {@link checkAttributes}
+ * @param options.shared over a SharedArrayBuffer, for a worker thread that drains in place
+ * @throws RangeError when the attributes do not pass the check, or when there is no memory for it
+ */
+export function createUserRing(
+  attributes: UserRingAttributes,
+  options: { mode?: RingMode; shared?: boolean } = {},
+): UserRing {
+  const error = checkAttributes(attributes);
+  if (error !== 0)
+    throw new RangeError(
+      `max_entries ${attributes.maxEntries} is refused (errno ${-error}): call checkAttributes first`,
+    );
+  const bytes = DATA_OFFSET + attributes.maxEntries;
+  return new UserRing(options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes), options.mode);
+}
