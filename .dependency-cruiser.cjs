@@ -4,8 +4,8 @@ const only = (name, from, allowed, comment) => ({
   name,
   severity: 'error',
   comment,
-  from: { path: `^src/${from}` },
-  to: { path: '^src/', pathNot: allowed.map((folder) => `^src/${folder}`) },
+  from: { path: `^src/${from}${from.endsWith('ts') ? '$' : '/'}` },
+  to: { path: '^src/', pathNot: allowed.map((folder) => `^src/${folder}${/[.$)]/.test(folder) ? '' : '/'}`) },
 });
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -16,8 +16,8 @@ module.exports = {
       name: 'ring-imports-nothing',
       severity: 'error',
       comment: 'src/ring is the pure core: no package, no node: module, nothing outside its folder',
-      from: { path: '^src/ring' },
-      to: { pathNot: '^src/ring' },
+      from: { path: '^src/ring/' },
+      to: { pathNot: '^src/ring/' },
     },
     {
       name: 'no-node-in-browser-code',
@@ -27,16 +27,51 @@ module.exports = {
       to: { dependencyTypes: ['core', 'npm'] },
     },
     only('wire-knows-ring', 'wire', ['wire', 'ring'], 'the codec is shared by daemon and SDK'),
-    only('client-knows-wire', 'client', ['client', 'wire', 'ring/(errno|layout)\\.ts$'], 'the SDK never sees the daemon'),
-    only('server-knows-wire-and-ring', 'server', ['server', 'wire', 'ring'], 'the engine is embeddable without HTTP'),
-    only('api-knows-server', 'api', ['api', 'server', 'wire', 'ring'], 'the control plane is a shell around the engine'),
-    only('cli-knows-client', 'cli', ['cli', 'client', 'wire', 'ring/errno\\.ts$', 'server/config', 'version\\.ts$'], 'commands use the SDK and the configuration'),
-    only('app-composes', 'app\\.ts', ['app\\.ts', 'api', 'server', 'version\\.ts$'], 'app.ts composes; it does not listen'),
+    only(
+      'client-knows-wire',
+      'client',
+      ['client', 'wire', 'ring/(errno|layout)\\.ts$'],
+      'the SDK never sees the daemon',
+    ),
+    only(
+      'server-knows-wire-and-ring',
+      'server',
+      ['server', 'wire', 'ring'],
+      'the engine is embeddable without HTTP',
+    ),
+    only(
+      'api-knows-server',
+      'api',
+      ['api', 'server', 'wire', 'ring'],
+      'the control plane is a shell around the engine',
+    ),
+    only(
+      'cli-knows-client',
+      'cli',
+      [
+        'cli',
+        'client',
+        'wire',
+        'ring/errno\\.ts$',
+        'server/(config|tokens|names|trigger|request-guard)[a-z-]*\\.ts$',
+        'version\\.ts$',
+      ],
+      'commands use the SDK and the configuration',
+    ),
+    only(
+      'app-composes',
+      'app\\.ts',
+      ['api', 'server', 'version\\.ts$'],
+      'app.ts composes; it does not listen',
+    ),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

@@ -37,7 +37,7 @@ export interface DrainReport {
   stopped: boolean;
   /** Whether waiters are to be woken (wakeup.ts). */
   wakeup: boolean;
-  /** What the callback threw, when the result is -EIO. */
+  /** What the callback threw, when the result is -EIO; a TypeError that names its answer, when that was neither 0 nor 1. */
   error: unknown;
 }
 
@@ -100,8 +100,9 @@ export class Consumer {
     let drained = 0;
     let discarded = 0;
     let error = 0;
+    const turns = Math.min(maxTurns, BPF_MAX_USER_RINGBUF_SAMPLES);
     try {
-      while (drained + discarded < maxTurns) {
+      while (drained + discarded < turns) {
         const length = this.#peek(0);
         if (length === -Errno.EAGAIN) {
           this.#release(this.#peekedLength);
@@ -115,6 +116,9 @@ export class Consumer {
         const start = (this.#words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;
         const verdict: number = callback(dynptr.aim(start, length), ctx);
         if (verdict !== 0 && verdict !== 1) {
+          // Never String(verdict): an object's own toString could throw, and change the errno.
+          const answer = typeof verdict === 'number' ? verdict : typeof verdict;
+          report.error = new TypeError(`the callback answered ${answer}, not 0 or 1`);
           error = -Errno.EINVAL;
           break;
         }
@@ -155,7 +159,7 @@ export class Consumer {
    *
    * @param run filled anew; holds at most its own capacity
    * @param maxBytes payload bounds the run, though one sample always fits
-   * @param maxTurns loop turns that this drain may still take, over all its runs
+   * @param maxTurns bound on the loop turns of this drain, all its runs together; at most and by default 131072
    * @returns samples collected (0: nothing is ready), or -EINVAL / -E2BIG for a bad record at the head
    */
   peekRun(run: SampleRun, maxBytes: number, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES): number {
@@ -163,7 +167,8 @@ export class Consumer {
     let ahead = 0;
     let samples = 0;
     let payload = 0;
-    while (!run.full && this.#turns + run.records < maxTurns) {
+    const turns = Math.min(maxTurns, BPF_MAX_USER_RINGBUF_SAMPLES);
+    while (!run.full && this.#turns + run.records < turns) {
       const length = this.#peek(ahead);
       if (length === -Errno.EAGAIN) {
         if (ahead === 0) this.#skip(this.#peekedLength);

@@ -88,8 +88,8 @@ export class Dynptr {
   }
 
   #check(offset: number, length: number): void {
-    // A dead view has length -1, so that this one comparison refuses it too.
-    if (offset < 0 || length < 0 || offset + length > this.#length) this.#refuse(offset, length);
+    // A dead view has length -1, so that this one comparison refuses it too; written so that NaN is refused as well.
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.#length)) this.#refuse(offset, length);
   }
 
   #refuse(offset: number, length: number): never {

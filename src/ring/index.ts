@@ -49,4 +49,5 @@ export { Consumer, type DrainReport, type SampleCallback, type Verdict } from '.
 export { Dynptr } from './dynptr.js';
 export { SampleRun } from './sample-run.js';
 export { checkRun, prefixThatFits, skipRecords, type RunPrefix } from './run.js';
+export { records, type RecordView } from './records.js';
 export { isValidDrainFlags, shouldWake } from './wakeup.js';

@@ -79,9 +79,14 @@ export class Producer {
     if (total > this.#ring.size) return -Errno.E2BIG;
     if (total > this.#room) return -Errno.ENOSPC;
     const offset = this.#words[PRODUCER_POS_WORD]! & this.#mask;
-    const header = DATA_WORD + (offset >> 2);
-    this.#words[header] = size | BUSY_MASK;
-    this.#words[header + 1] = 0;
+    if ((offset & 7) === 0) {
+      const header = DATA_WORD + (offset >> 2);
+      this.#words[header] = size | BUSY_MASK;
+      this.#words[header + 1] = 0;
+    } else {
+      this.#storeMisaligned(offset, size | BUSY_MASK);
+      this.#storeMisaligned(offset + 4, 0);
+    }
     advance(this.#words, PRODUCER_POS_WORD, total, this.#shared);
     return offset;
   }
@@ -148,11 +153,32 @@ export class Producer {
   }
 
   #commit(reservation: ReservationOffset, discardBit: number): void {
+    // What else the header holds stays, DISCARD included: whoever writes into a direct ring may have changed it.
+    if ((reservation & 3) !== 0) {
+      const word = this.#loadMisaligned(reservation);
+      this.#storeMisaligned(reservation, (word & ~BUSY_MASK) | discardBit);
+      return;
+    }
     const header = DATA_WORD + (reservation >> 2);
-    const value = (this.#words[header]! & LENGTH_MASK) | discardBit;
+    const value = (this.#words[header]! & ~BUSY_MASK) | discardBit;
     // Pairs with the header load in the consumer's peek: the payload is complete before BUSY is gone.
     if (this.#shared) Atomics.store(this.#words, header, value);
     else this.#words[header] = value;
+  }
+
+  /**
+   * A word of a header off the grid, where only a direct ring's raw producer position can put one. It may pass the end of
+   * the data area. No drain gets to such a record while the position is misaligned, but its bytes are there.
+   */
+  #loadMisaligned(offset: number): number {
+    let word = 0;
+    for (let i = 3; i >= 0; i--)
+      word = (word << 8) | this.#ring.bytes[DATA_OFFSET + ((offset + i) & this.#mask)]!;
+    return word;
+  }
+
+  #storeMisaligned(offset: number, word: number): void {
+    for (let i = 0; i < 4; i++) this.#ring.bytes[DATA_OFFSET + ((offset + i) & this.#mask)] = word >> (8 * i);
   }
 
   #copyIn(offset: number, source: Uint8Array): void {

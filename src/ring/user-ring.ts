@@ -98,6 +98,15 @@ export class UserRing {
     return this.used < this.size;
   }
 
+  /** Low 32 bits of the positions, as int32: enough to compare two places of one managed ring. */
+  get consumerLow(): number {
+    return this.words[CONSUMER_POS_WORD]!;
+  }
+
+  get producerLow(): number {
+    return this.words[PRODUCER_POS_WORD]!;
+  }
+
   get consumerPosition(): bigint {
     return loadPosition(this.words, CONSUMER_POS_WORD);
   }

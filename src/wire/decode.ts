@@ -140,7 +140,7 @@ export function decodeServerFrame(bytes: Uint8Array): ServerFrame | FrameError {
         retryAfterMs: readU32(bytes, body + 4),
         producerPos: readU64(bytes, body + 8),
         consumerPos: readU64(bytes, body + 16),
-        message: new TextDecoder().decode(bytes.subarray(body + ERROR_BODY_SIZE)),
+        message: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(body + ERROR_BODY_SIZE)),
       };
     }
     case Op.RESERVED:
@@ -187,7 +187,9 @@ function isClientOp(op: number): boolean {
 function parseWelcome(body: Uint8Array): WelcomeBody | undefined {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-    return typeof value === 'object' && value !== null ? (value as WelcomeBody) : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as WelcomeBody)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -131,7 +131,8 @@ function outputFrame(seq: bigint, fields: Fields, maxRunBytes: number): OutputFr
 }
 
 function sample(value: unknown, field: string): Uint8Array {
-  if (typeof value === 'string') return new TextEncoder().encode(value);
+  // A lone surrogate ("\ud800") has no UTF-8 form: encoding it would silently store another character.
+  if (typeof value === 'string' && !/\p{Surrogate}/u.test(value)) return new TextEncoder().encode(value);
   if (typeof value === 'object' && value !== null && Object.keys(value).length === 1) {
     const { b64 } = value as { b64?: unknown };
     const bytes = typeof b64 === 'string' ? decodeBase64(b64) : undefined;
@@ -158,7 +159,7 @@ function u32(fields: Fields, name: string, fallback?: number): number {
 }
 
 function bool(fields: Fields, name: string, fallback: boolean): boolean {
-  const value = fields[name] ?? fallback;
+  const value = fields[name] === undefined ? fallback : fields[name];
   if (typeof value !== 'boolean') throw new BadField(name, 'true or false');
   return value;
 }

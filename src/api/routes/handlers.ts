@@ -1,0 +1,87 @@
+import { Type } from 'typebox';
+import type { Daemon } from '../../server/daemon.js';
+import { completeTrigger } from '../../server/trigger.js';
+import { jsonBody } from '../body-types.js';
+import type { RouteApp } from '../route-app.js';
+import { HandlerInfo, HandlerList, HandlerParams, MapParams, PutHandler, responses } from '../schemas.js';
+import { viewHandler } from '../views.js';
+
+const tags = ['handlers'];
+
+export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon): void {
+  app.get(
+    '/v1/maps/:map/handlers',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        operationId: 'listHandlers',
+        summary: 'List the handlers of a map',
+        params: MapParams,
+        response: responses({ 200: HandlerList }),
+      },
+    },
+    async (request) => {
+      const map = maps.get(request.params.map);
+      return { handlers: map.handlers.list().map((handler) => viewHandler(map, handler, scheduler)) };
+    },
+  );
+
+  app.put(
+    '/v1/maps/:map/handlers/:handler',
+    {
+      config: { scope: 'admin', ...jsonBody },
+      schema: {
+        tags,
+        operationId: 'putHandler',
+        summary: 'Register a handler, in the place of one of the same name',
+        params: HandlerParams,
+        body: PutHandler,
+        response: responses({ 200: HandlerInfo, 201: HandlerInfo }),
+      },
+    },
+    async (request, reply) => {
+      const { kind, config, trigger } = request.body;
+      const map = maps.get(request.params.map);
+      const spec = { kind, config, trigger: completeTrigger(trigger) };
+      const { registered, created } = await map.putHandler(request.params.handler, spec);
+      return reply.code(created ? 201 : 200).send(viewHandler(map, registered, scheduler));
+    },
+  );
+
+  app.get(
+    '/v1/maps/:map/handlers/:handler',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        operationId: 'showHandler',
+        summary: 'Show a handler and its state',
+        params: HandlerParams,
+        response: responses({ 200: HandlerInfo }),
+      },
+    },
+    async (request) => {
+      const map = maps.get(request.params.map);
+      return viewHandler(map, map.handlers.get(request.params.handler), scheduler);
+    },
+  );
+
+  app.delete(
+    '/v1/maps/:map/handlers/:handler',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags,
+        operationId: 'deleteHandler',
+        summary: 'Remove a handler, flushed',
+        params: HandlerParams,
+        response: responses({ 204: Type.Null() }),
+      },
+    },
+    async (request, reply) => {
+      await maps.get(request.params.map).deleteHandler(request.params.handler);
+      return reply.code(204).send(null);
+    },
+  );
+}

@@ -1,0 +1,51 @@
+import { Type, type Static } from 'typebox';
+import type { Daemon } from '../../server/daemon.js';
+import { RingbufdError } from '../../server/errors.js';
+import type { RouteApp } from '../route-app.js';
+import { MapParams, ProducerParams, ProducerList, responses, type ProducerInfo } from '../schemas.js';
+
+const tags = ['producers'];
+
+export function registerProducerRoutes(app: RouteApp, { maps }: Daemon): void {
+  app.get(
+    '/v1/maps/:map/producers',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        operationId: 'listProducers',
+        summary: 'Who is connected',
+        params: MapParams,
+        response: responses({ 200: ProducerList }),
+      },
+    },
+    async (request) => {
+      const { connections } = maps.get(request.params.map);
+      return {
+        producers: [...connections].map((connection) => connection.describe() as Static<typeof ProducerInfo>),
+      };
+    },
+  );
+
+  app.delete(
+    '/v1/maps/:map/producers/:producer',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags,
+        operationId: 'disconnectProducer',
+        summary: 'Disconnect a producer (4507)',
+        params: ProducerParams,
+        response: responses({ 204: Type.Null() }),
+      },
+    },
+    async (request, reply) => {
+      const { map: name, producer } = request.params;
+      const found = [...maps.get(name).connections].find((connection) => connection.label === producer);
+      if (found === undefined)
+        throw new RingbufdError('NO_PRODUCER', `"${producer}" is not connected to map "${name}"`);
+      found.disconnect('DISCONNECTED');
+      return reply.code(204).send(null);
+    },
+  );
+}

@@ -1,0 +1,249 @@
+/** Every payload shape of the REST interface: validation, static types and openapi.yaml come from here. */
+import { Type, type Static, type TSchema } from 'typebox';
+import { handlerKinds } from '../server/handlers/index.js';
+import { NAME_PATTERN, NAME_RULE } from '../server/names.js';
+import { CompleteTriggerSchema, TriggerSchema } from '../server/trigger.js';
+
+const closed = { additionalProperties: false };
+const U64 = (description: string) =>
+  Type.String({ pattern: '^[0-9]+$', description: `${description} (u64, decimal)` });
+const Count = (description: string) => Type.Integer({ minimum: 0, description });
+
+const Name = (what: string) => Type.String({ pattern: NAME_PATTERN, description: `${what}: ${NAME_RULE}` });
+
+export const MapParams = Type.Object({ map: Name('map name') });
+export const HandlerParams = Type.Object({ map: Name('map name'), handler: Name('handler name') });
+export const ProducerParams = Type.Object({
+  map: Name('map name'),
+  producer: Type.String({
+    pattern: '^~?[A-Za-z0-9._-]{1,64}$',
+    description: 'the id in the list of producers: a producer id, or ~N for an anonymous connection',
+  }),
+});
+
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    status: Type.Integer(),
+    title: Type.String(),
+    detail: Type.String({ description: 'what was wrong with this very request' }),
+    code: Type.String({ description: 'stable error code, see docs/ERRORS.md' }),
+    errno: Type.String({ description: 'errno name' }),
+    advice: Type.String(),
+    retryable: Type.Boolean(),
+    retry_after_ms: Type.Integer({ minimum: 0, description: '0: no advice on when' }),
+  },
+  { title: 'Problem', description: 'RFC 9457 problem details' },
+);
+
+export const CreateMap = Type.Object(
+  {
+    max_entries: Type.Number({
+      description: 'bytes of the data area: a power of two, a multiple of 4096, at most 1 GiB',
+    }),
+    mode: Type.Enum(['managed', 'direct'], {
+      default: 'managed',
+      description: 'managed: the daemon validates what producers send; direct: one producer with raw powers',
+    }),
+    durability: Type.Enum(['memory', 'written', 'synced'], { default: 'memory' }),
+    key_size: Type.Number({ default: 0, description: 'must be 0, as in bpf_map_create' }),
+    value_size: Type.Number({ default: 0, description: 'must be 0, as in bpf_map_create' }),
+    map_flags: Type.Number({ default: 0, description: '0 or BPF_F_NUMA_NODE (4, ignored)' }),
+  },
+  { ...closed, title: 'CreateMap' },
+);
+
+const MapCountersShape = Type.Object({
+  accepted_samples: Count('samples that took room in the ring, reservations included'),
+  accepted_bytes: Count('bytes that they took: headers, payloads, padding'),
+  drained_samples: Count('samples that a handler answered for'),
+  discarded_samples: Count('discarded records that drains skipped'),
+  buffered_samples: Type.Integer({ description: 'accepted - drained - discarded' }),
+  drains: Count('drains, refused ones not counted'),
+  stops: Count('drains whose callback returned 1'),
+  wakeups_sent: Count('WAKEUP frames queued'),
+  wakeups_suppressed: Count('drains that woke nobody because of NO_WAKEUP'),
+  wakeups_coalesced: Count('WAKEUP frames merged for slow clients'),
+  wakeups_forced: Count('wakes that went to all watchers'),
+  refused: Type.Record(Type.String(), Type.Integer(), { description: 'by "errno|reason"' }),
+  drain_errors: Type.Record(Type.String(), Type.Integer(), { description: 'by errno' }),
+});
+
+export const MapInfo = Type.Object(
+  {
+    name: Type.String(),
+    max_entries: Type.Integer(),
+    mode: Type.Enum(['managed', 'direct']),
+    durability: Type.Enum(['memory', 'written', 'synced']),
+    incarnation: Type.String({ description: 'random; new at each create and each loss of content' }),
+    created_at: Type.String({ format: 'date-time' }),
+    producer_pos: U64('producer position'),
+    consumer_pos: U64('consumer position'),
+    used_bytes: U64('producer position - consumer position'),
+    free_bytes: Count('bytes that a producer may still fill'),
+    fill: Type.Number({ minimum: 0, maximum: 1, description: 'used bytes by size' }),
+    writable: Type.Boolean({ description: 'poll(2) for POLLOUT' }),
+    draining: Type.Boolean({ description: 'a drain is under way' }),
+    oldest_age_ms: Type.Union([Type.Number(), Type.Null()], {
+      description: 'how long the oldest sample has waited; null on a direct map',
+    }),
+    producers: Count('connections'),
+    producers_waiting: Count('connections that wait for room'),
+    watchers: Count('connections that asked to be woken'),
+    open_reservations: Count('reservations neither submitted nor discarded'),
+    handlers: Type.Array(Type.String()),
+    counters: MapCountersShape,
+  },
+  { title: 'Map' },
+);
+
+export const MapList = Type.Object({ maps: Type.Array(MapInfo) }, { title: 'MapList' });
+
+export const QueryInfo = Type.Object(
+  {
+    avail_data: U64('BPF_RB_AVAIL_DATA'),
+    ring_size: U64('BPF_RB_RING_SIZE'),
+    consumer_pos: U64('BPF_RB_CONS_POS'),
+    producer_pos: U64('BPF_RB_PROD_POS'),
+    writable: Type.Boolean({ description: 'poll(2) for POLLOUT' }),
+  },
+  { title: 'Query' },
+);
+
+export const PeekQuery = Type.Object(
+  { limit: Type.Integer({ minimum: 1, default: 16, description: 'most samples returned' }) },
+  closed,
+);
+
+const JsonSample = Type.Union([Type.String(), Type.Object({ b64: Type.String() })], {
+  description: 'a string when the sample is UTF-8 text, else {"b64":"…"}',
+});
+
+export const PeekedSamples = Type.Object(
+  {
+    samples: Type.Array(
+      Type.Object({
+        pos: U64('where its record starts'),
+        len: Count('payload bytes'),
+        state: Type.Enum(['ready', 'busy', 'discarded']),
+        sample: JsonSample,
+        truncated: Type.Boolean({ description: 'the payload is longer than what is shown' }),
+      }),
+    ),
+  },
+  { title: 'PeekedSamples' },
+);
+
+export const Stored = Type.Object(
+  { accepted: Count('samples stored'), producer_pos: U64('producer position behind them') },
+  { title: 'Stored' },
+);
+
+export const PutHandler = Type.Object(
+  {
+    kind: Type.String({ description: `one of ${handlerKinds.map(({ kind }) => kind).join(', ')}` }),
+    config: Type.Record(Type.String(), Type.Unknown(), { default: {}, description: 'keys of that kind' }),
+    trigger: TriggerSchema,
+  },
+  { ...closed, title: 'PutHandler' },
+);
+
+export const HandlerInfo = Type.Object(
+  {
+    name: Type.String(),
+    kind: Type.String(),
+    config: Type.Record(Type.String(), Type.Unknown()),
+    trigger: CompleteTriggerSchema,
+    state: Type.Record(Type.String(), Type.Unknown(), { description: 'what the kind has to show' }),
+    auto: Type.Union([Type.Object({ state: Type.String(), backoff_ms: Type.Number() }), Type.Null()], {
+      description: 'what the auto trigger is doing; null for a manual one',
+    }),
+    last_error: Type.Union([Type.Object({ errno: Type.String(), message: Type.String() }), Type.Null()], {
+      description: 'of the last drain, if it failed',
+    }),
+  },
+  { title: 'Handler' },
+);
+
+export const HandlerList = Type.Object({ handlers: Type.Array(HandlerInfo) }, { title: 'HandlerList' });
+
+export const DrainRequest = Type.Object(
+  {
+    handler: Name('handler name'),
+    flags: Type.Union([Type.Array(Type.Unknown()), Type.Number(), Type.String()], {
+      default: [],
+      description: 'names (BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP), a number, or a decimal string',
+    }),
+    ctx: Type.Record(Type.String(), Type.Unknown(), { default: {}, description: 'handed to the handler' }),
+  },
+  { ...closed, title: 'DrainRequest' },
+);
+
+const drainFields = {
+  ret: Type.Integer({ description: 'samples drained, or a negative errno' }),
+  drained: Count('samples released'),
+  discarded: Count('discarded records skipped'),
+  stopped: Type.Boolean({ description: 'the handler answered 1' }),
+  wakeup: Type.Boolean({ description: 'the wakeup rule said: wake' }),
+  producer_pos: U64('right after the drain'),
+  consumer_pos: U64('right after the drain'),
+  drain_number: Count('the seq of its WAKEUPs; 0 for a drain that did not begin'),
+};
+
+export const DrainInfo = Type.Object(drainFields, { title: 'DrainResult' });
+
+export const DrainProblem = Type.Object(
+  { ...Problem.properties, ...Type.Partial(Type.Object(drainFields)).properties },
+  { title: 'DrainProblem', description: 'problem details with the result of the drain that failed' },
+);
+
+export const ProducerInfo = Type.Object(
+  {
+    id: Type.String({ description: 'producer id, or ~N for an anonymous connection' }),
+    producer: Type.Union([Type.String(), Type.Null()]),
+    token: Type.String(),
+    subprotocol: Type.String(),
+    on_full: Type.Enum(['reject', 'block']),
+    remote_address: Type.String(),
+    connected_at: Type.String({ format: 'date-time' }),
+    last_seq: U64('last OUTPUT accepted'),
+    partial: Count('samples held of the next one'),
+    acked_pos: U64('end of its last acknowledged record'),
+    accepted_samples: Count('by this producer, over all its connections'),
+    accepted_bytes: Count('by this producer, as records'),
+    open_reservations: Count('of this connection'),
+    waiting_for_room: Type.Boolean(),
+    queued_bytes: Count('not yet taken by the client'),
+  },
+  { title: 'Producer' },
+);
+
+export const ProducerList = Type.Object({ producers: Type.Array(ProducerInfo) }, { title: 'ProducerList' });
+
+export const Health = Type.Object({ status: Type.String() }, { title: 'Health' });
+
+export const MetricsInfo = Type.Object(
+  {
+    metrics: Type.Record(
+      Type.String(),
+      Type.Array(
+        Type.Object({
+          labels: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number()])),
+          value: Type.Union([Type.Number(), Type.Null()]),
+        }),
+      ),
+    ),
+  },
+  { title: 'Metrics' },
+);
+
+/** Response map of a route: its good answers, and problem+json for everything else. */
+export function responses<Good extends Record<number, TSchema>>(
+  good: Good,
+): Good & { '4xx': typeof Problem; '5xx': typeof Problem } {
+  return { ...good, '4xx': Problem, '5xx': Problem };
+}
+
+export type CreateMapBody = Static<typeof CreateMap>;
+export type PutHandlerBody = Static<typeof PutHandler>;
+export type DrainRequestBody = Static<typeof DrainRequest>;

@@ -1,0 +1,88 @@
+/** The daemon's objects as REST shows them. */
+import type { Static } from 'typebox';
+import type { DrainResult, HostedMap } from '../server/hosted-map.js';
+import type { RegisteredHandler } from '../server/handler-table.js';
+import type { DrainScheduler } from '../server/drain-scheduler.js';
+import type { DrainInfo, HandlerInfo, MapInfo, QueryInfo } from './schemas.js';
+
+export function viewMap(map: HostedMap): Static<typeof MapInfo> {
+  const { ring, counters, attributes } = map;
+  const query = ring.query();
+  return {
+    name: map.name,
+    max_entries: attributes.maxEntries,
+    mode: attributes.mode,
+    durability: attributes.durability,
+    incarnation: map.incarnation,
+    created_at: new Date(map.createdAtMs).toISOString(),
+    producer_pos: String(query.producerPos),
+    consumer_pos: String(query.consumerPos),
+    used_bytes: String(query.availData),
+    free_bytes: ring.free,
+    fill: Math.min(1, ring.used / ring.size),
+    writable: ring.writable,
+    draining: map.draining,
+    oldest_age_ms: map.oldestAgeMs,
+    producers: map.connections.size,
+    producers_waiting: map.waiting.length,
+    watchers: map.watchers.size,
+    open_reservations: map.openReservations,
+    handlers: map.handlers.list().map(({ name }) => name),
+    counters: {
+      accepted_samples: counters.acceptedSamples,
+      accepted_bytes: counters.acceptedBytes,
+      drained_samples: counters.drainedSamples,
+      discarded_samples: counters.discardedSamples,
+      buffered_samples: counters.bufferedSamples,
+      drains: counters.drains,
+      stops: counters.stops,
+      wakeups_sent: counters.wakeupsSent,
+      wakeups_suppressed: counters.wakeupsSuppressed,
+      wakeups_coalesced: counters.wakeupsCoalesced,
+      wakeups_forced: counters.wakeupsForced,
+      refused: Object.fromEntries(counters.refused),
+      drain_errors: Object.fromEntries(counters.drainErrors),
+    },
+  };
+}
+
+export function viewQuery(map: HostedMap): Static<typeof QueryInfo> {
+  const query = map.ring.query();
+  return {
+    avail_data: String(query.availData),
+    ring_size: String(query.ringSize),
+    consumer_pos: String(query.consumerPos),
+    producer_pos: String(query.producerPos),
+    writable: map.ring.writable,
+  };
+}
+
+export function viewHandler(
+  map: HostedMap,
+  registered: RegisteredHandler,
+  scheduler: DrainScheduler,
+): Static<typeof HandlerInfo> {
+  const { name, kind, config, trigger, handler, lastError } = registered;
+  return {
+    name,
+    kind,
+    config,
+    trigger: trigger.mode === 'auto' ? { ...trigger, flags: [...trigger.flags] } : trigger,
+    state: handler.state(),
+    auto: trigger.mode === 'auto' ? scheduler.stateOf(map) : null,
+    last_error: lastError,
+  };
+}
+
+export function viewDrain(result: DrainResult): Static<typeof DrainInfo> {
+  return {
+    ret: result.ret,
+    drained: result.drained,
+    discarded: result.discarded,
+    stopped: result.stopped,
+    wakeup: result.wakeup,
+    producer_pos: String(result.producerPos),
+    consumer_pos: String(result.consumerPos),
+    drain_number: result.number,
+  };
+}

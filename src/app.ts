@@ -1,0 +1,60 @@
+/** Composes the daemon and its HTTP server. Listens only when told to. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyBaseLogger } from 'fastify';
+import type { Logger } from 'pino';
+import { registerApi } from './api/index.js';
+import type { RouteApp } from './api/route-app.js';
+import type { Clock } from './server/clock.js';
+import { hostInUrl, parseListen, type Config } from './server/config.js';
+import { createDaemon, type Daemon } from './server/daemon.js';
+import { VERSION } from './version.js';
+
+export interface App {
+  readonly daemon: Daemon;
+  /** For tests: requests without a port. */
+  readonly fastify: RouteApp;
+  /** Starts to listen where the configuration says. */
+  listen(): Promise<{ url: string; host: string; port: number }>;
+  /** Stops accepting, tells producers, finishes drains for at most `graceMs`, flushes. */
+  close(options?: { graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Builds everything but does not listen.
+ * @throws RingbufdError when the configuration declares a map or a handler that is refused
+ */
+export async function buildApp(config: Config, options: { logger: Logger; clock?: Clock }): Promise<App> {
+  let boundHost: string | undefined;
+  const { host, port } = parseListen(config.listen)!;
+  const daemon = await createDaemon(config, {
+    ...options,
+    listenHosts: () => (boundHost === undefined ? [host] : [host, boundHost]),
+  });
+  const loggerInstance: FastifyBaseLogger = options.logger;
+  const app: RouteApp = fastify({
+    loggerInstance,
+    disableRequestLogging: true,
+    bodyLimit: config.limits.max_body_bytes,
+    trustProxy: config.trust_proxy,
+    routerOptions: { maxParamLength: 256 },
+    forceCloseConnections: 'idle',
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  await registerApi(app, daemon, VERSION);
+  app.server.on('upgrade', (request, socket, head) => daemon.gateway.handleUpgrade(request, socket, head));
+  await app.ready();
+  return {
+    daemon,
+    fastify: app,
+    async listen() {
+      await app.listen({ host, port });
+      const address = app.server.address();
+      if (address === null || typeof address === 'string') throw new Error('not listening on a TCP port');
+      boundHost = address.address;
+      return { url: `http://${hostInUrl(host)}:${address.port}`, host, port: address.port };
+    },
+    async close({ graceMs } = {}) {
+      await daemon.close(graceMs);
+      await app.close();
+    },
+  };
+}

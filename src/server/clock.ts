@@ -1,0 +1,24 @@
+/** Time as the daemon sees it: monotonic, injected, so that tests turn it by hand. Wall time is only ever displayed. */
+export interface Clock {
+  /** Monotonic milliseconds, with fractions. */
+  nowMs(): number;
+  /** Wall time, for display. */
+  wallMs(): number;
+  /** Runs `fn` once after `ms`; the returned function cancels it. Never keeps the process alive. */
+  after(ms: number, fn: () => void): () => void;
+  /** Runs `fn` once after the I/O that is ready now was handled. */
+  soon(fn: () => void): void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(ms, fn) {
+    const timer = setTimeout(fn, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+  soon(fn) {
+    setImmediate(fn);
+  },
+};

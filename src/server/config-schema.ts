@@ -1,0 +1,343 @@
+/**
+ * Every configuration key with its type, default, unit and meaning of 0. The only place where a default or a limit is
+ * written: parser, `--help`, docs/CONFIGURATION.md and examples/ringbufd.yaml are made from this schema.
+ */
+import { Type, type Static } from 'typebox';
+import { checkAttributes, Errno } from '../ring/index.js';
+import type { DeepReadonly } from './config-freeze.js';
+import { LISTEN_RULE, parseAuthority, parseListen } from './config-listen.js';
+import { NAME_PATTERN, NAME_RULE } from './names.js';
+import { CompleteTriggerSchema } from './trigger.js';
+
+/** Largest delay that a Node timer takes, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+interface Amount {
+  text: string;
+  unit: string;
+  default: number;
+  /** What 0 does. Without it 0 is refused. */
+  zero?: string;
+  minimum?: number;
+  maximum?: number;
+}
+
+function amount({ text, unit, zero, minimum, maximum, ...rest }: Amount) {
+  const description = `${text} Unit: ${unit}. ${zero === undefined ? '0 is refused.' : `0 = ${zero}.`}`;
+  return Type.Integer({
+    default: rest.default,
+    minimum: minimum ?? (zero === undefined ? 1 : 0),
+    maximum: maximum ?? (unit === 'ms' ? MAX_TIMER_MS : Number.MAX_SAFE_INTEGER),
+    description,
+  });
+}
+
+const name = (what: string) =>
+  Type.String({
+    pattern: NAME_PATTERN,
+    expected: NAME_RULE,
+    description: `Name of the ${what}: ${NAME_RULE}.`,
+  });
+
+const closed = { additionalProperties: false };
+const section = (description: string) => ({ ...closed, default: {}, description });
+
+const SCOPE = /^(admin|(produce|drain|read):[A-Za-z0-9._*?-]{1,64})$/;
+export const SCOPE_RULE =
+  'admin, produce:GLOB, drain:GLOB or read:GLOB, where GLOB is a map name that may hold * and ?';
+
+/** Whether a token may carry this scope. */
+export function isScope(text: string): boolean {
+  return SCOPE.test(text);
+}
+
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+
+const TokenSchema = Type.Object(
+  {
+    name: name('token, shown in logs and as the owner of producer ids'),
+    sha256: Type.String({
+      pattern: '^[0-9a-fA-F]{64}$',
+      expected: 'the SHA-256 of the token as 64 hexadecimal digits (make one with: ringbufd token)',
+      description: 'SHA-256 of the token, 64 hexadecimal digits. The token itself is stored nowhere.',
+    }),
+    scopes: Type.Array(
+      Type.Refine(Type.String(), isScope, (value) => {
+        const verb = /^(produce|drain|read):?$/.exec(value)?.[1];
+        return `must be ${SCOPE_RULE}${verb === undefined ? '' : `; for all maps write ${verb}:*`}`;
+      }),
+      { minItems: 1, description: `What the token may do: ${SCOPE_RULE}. admin implies the others.` },
+    ),
+    expires: Type.Optional(
+      Type.Refine(
+        Type.String({
+          description: 'ISO date-time with zone after which the token is refused. Absent = never.',
+        }),
+        (value) => DATE_TIME.test(value) && !Number.isNaN(Date.parse(value)),
+        () => 'must be an ISO date-time with a zone, such as 2027-01-31T00:00:00Z',
+      ),
+    ),
+  },
+  closed,
+);
+
+const HandlerSchema = Type.Object(
+  {
+    name: name('handler'),
+    kind: Type.String({ minLength: 1, description: 'Kind of the handler: count, capture, log or file.' }),
+    config: Type.Record(Type.String(), Type.Unknown(), {
+      default: {},
+      description: 'Keys of that kind; the kind itself checks them.',
+    }),
+    trigger: CompleteTriggerSchema,
+  },
+  closed,
+);
+
+const MapSchema = Type.Object(
+  {
+    name: name('map'),
+    max_entries: Type.Refine(
+      Type.Integer({
+        description: 'Ring size: a power of two from 4096 to 1073741824. Unit: bytes. 0 is refused.',
+      }),
+      (value) => checkAttributes({ maxEntries: value }) === 0,
+      (value) => {
+        const tooBig = checkAttributes({ maxEntries: value }) === -Errno.E2BIG;
+        const reason = tooBig ? 'E2BIG: larger than a ring of ringbufd may be' : 'EINVAL';
+        return `must be a power of two from 4096 to 1073741824 (bytes), not ${value}${nearestSizes(value)} [${reason}]`;
+      },
+    ),
+    mode: Type.Enum(['managed', 'direct'], {
+      default: 'managed',
+      description:
+        'managed = the daemon validates what producers send; direct = one producer has the raw powers that the kernel gives.',
+    }),
+    durability: Type.Refine(
+      Type.Enum(['memory', 'written', 'synced'], {
+        default: 'memory',
+        description: 'What an acknowledgement means. So far only memory (there is no journal yet).',
+      }),
+      (value) => value === 'memory',
+      (value) => `no journal yet: only memory is possible, not ${value}`,
+    ),
+    handlers: Type.Array(HandlerSchema, { default: [], description: 'Drain handlers of the map.' }),
+  },
+  closed,
+);
+
+const AllowedHost = Type.Refine(
+  Type.String(),
+  (value) => parseAuthority(value) !== undefined,
+  () => 'must be a host or host:port without a scheme or a path, such as ring.example.org or [::1]:7890',
+);
+
+const AllowedOrigin = Type.Refine(Type.String(), isOrigin, (value) =>
+  value === '*'
+    ? 'would let every web page in: list each origin, such as https://app.example.org'
+    : 'must be an origin: scheme://host or scheme://host:port with http or https and no path',
+);
+
+function isOrigin(text: string): boolean {
+  const match = /^https?:\/\/([^/]+)$/i.exec(text);
+  return match !== null && parseAuthority(match[1] as string) !== undefined;
+}
+
+const LogSchema = Type.Object(
+  {
+    level: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      default: 'info',
+      description: 'Lowest level that is logged. silent = nothing.',
+    }),
+    format: Type.Enum(['auto', 'json', 'pretty'], {
+      default: 'auto',
+      description: 'auto = pretty when standard error is a terminal, else one JSON object a line.',
+    }),
+  },
+  section('Logs, written to standard error.'),
+);
+
+const ProducersSchema = Type.Object(
+  {
+    lease_ms: amount({
+      text: 'A reservation neither submitted nor discarded within this time is discarded.',
+      unit: 'ms',
+      default: 30_000,
+    }),
+    heartbeat_ms: amount({
+      text: 'Interval of pings; a pong missing for one more interval ends the connection.',
+      unit: 'ms',
+      default: 30_000,
+      zero: 'no pings',
+    }),
+    state_ttl_ms: amount({
+      text: 'A producer id without a connection may be forgotten after this time; it can then not resume.',
+      unit: 'ms',
+      default: 86_400_000,
+    }),
+  },
+  section('Producer connections.'),
+);
+
+const DrainSchema = Type.Object(
+  {
+    turn_time_ms: amount({
+      text: 'Bound on one scheduler turn of one map, so that a hot map starves no other.',
+      unit: 'ms',
+      default: 5,
+    }),
+    max_turn_samples: amount({
+      text: 'Most records that one scheduler turn of one map takes.',
+      unit: 'records',
+      default: 131_072,
+      maximum: 131_072,
+    }),
+    backoff_min_ms: amount({
+      text: 'First pause of an auto trigger after a drain that ended in an errno; it doubles each time.',
+      unit: 'ms',
+      default: 100,
+    }),
+    backoff_max_ms: amount({ text: 'Longest such pause.', unit: 'ms', default: 30_000 }),
+  },
+  section('Drains that triggers start.'),
+);
+
+const LimitsSchema = Type.Object(
+  {
+    max_maps: amount({ text: 'Most maps.', unit: 'maps', default: 1024 }),
+    max_total_ring_bytes: amount({
+      text: 'Most bytes of all rings together.',
+      unit: 'bytes',
+      default: 2 ** 32,
+      minimum: 4096,
+    }),
+    max_connections: amount({
+      text: 'Most producer connections at a time.',
+      unit: 'connections',
+      default: 16_384,
+    }),
+    max_connections_per_address: amount({
+      text: 'Most producer connections at a time from one remote address.',
+      unit: 'connections',
+      default: 16_384,
+    }),
+    max_frame_bytes: amount({
+      text: 'Largest body of one WebSocket message; the 16-byte frame header is not counted.',
+      unit: 'bytes',
+      default: 2 ** 20,
+      minimum: 64,
+      maximum: 2 ** 30,
+    }),
+    max_body_bytes: amount({
+      text: 'Largest body of one HTTP request.',
+      unit: 'bytes',
+      default: 2 ** 20,
+      minimum: 64,
+      maximum: 2 ** 30,
+    }),
+    max_reservations_per_connection: amount({
+      text: 'Most open reservations of one connection.',
+      unit: 'reservations',
+      default: 1024,
+    }),
+    max_handlers_per_map: amount({ text: 'Most handlers of one map.', unit: 'handlers', default: 16 }),
+    max_producers_per_map: amount({
+      text: 'Most producer ids whose state is kept for one map.',
+      unit: 'producers',
+      default: 16_384,
+    }),
+    max_queued_bytes: amount({
+      text: 'Most unsent bytes of one socket; over it the slow client is closed with 4408.',
+      unit: 'bytes',
+      default: 2 ** 20,
+      minimum: 1024,
+    }),
+    max_requests_per_minute: amount({
+      text: 'Most HTTP requests a minute from one remote address; loopback is exempt unless the request was forwarded.',
+      unit: 'requests per minute',
+      default: 6000,
+      zero: 'no limit',
+    }),
+    max_peek_samples: amount({
+      text: 'Most samples that one peek (GET .../samples) returns.',
+      unit: 'samples',
+      default: 1000,
+    }),
+    max_event_loop_delay_ms: amount({
+      text: 'REST calls are answered with 503 while the event loop is later than this.',
+      unit: 'ms',
+      default: 1000,
+      zero: 'off',
+    }),
+    max_file_bytes_per_map: amount({
+      text: 'Most bytes that the file handlers of one map keep on disk.',
+      unit: 'bytes',
+      default: 2 ** 30,
+    }),
+  },
+  section('Bounds on everything that a remote peer can make grow.'),
+);
+
+export const ConfigSchema = Type.Object(
+  {
+    listen: Type.Refine(
+      Type.String({ default: '127.0.0.1:7890', description: `Where to listen: ${LISTEN_RULE}.` }),
+      (value) => parseListen(value) !== undefined,
+      (value) => `must be ${LISTEN_RULE}, not "${value}"`,
+    ),
+    data_dir: Type.String({
+      default: './data',
+      minLength: 1,
+      description:
+        'Directory for files that the daemon writes, relative to the working directory; created when missing.',
+    }),
+    insecure: Type.Boolean({
+      default: false,
+      description: 'Allows to listen on a non-loopback address without any token.',
+    }),
+    trust_proxy: Type.Boolean({
+      default: false,
+      description:
+        'Takes the remote address from X-Forwarded-For. Only behind a proxy of yours: anybody else could forge it.',
+    }),
+    allowed_hosts: Type.Array(AllowedHost, {
+      default: [],
+      description:
+        'Names in the Host header that are answered, besides loopback names and the host listened on: host or host:port.',
+    }),
+    allowed_origins: Type.Array(AllowedOrigin, {
+      default: [],
+      description: 'Origins of web pages that may call the daemon, besides its own: scheme://host[:port].',
+    }),
+    shutdown_grace_ms: amount({
+      text: 'Time to finish drains and flush after SIGTERM.',
+      unit: 'ms',
+      default: 10_000,
+      zero: 'end at once',
+    }),
+    log: LogSchema,
+    producers: ProducersSchema,
+    drain: DrainSchema,
+    limits: LimitsSchema,
+    tokens: Type.Array(TokenSchema, {
+      default: [],
+      description: 'Bearer tokens. Empty = every caller may do everything.',
+    }),
+    maps: Type.Array(MapSchema, { default: [], description: 'Maps that exist from the start.' }),
+  },
+  closed,
+);
+
+/** The whole configuration, complete and deep-frozen. Keys are those of the file. */
+export type Config = DeepReadonly<Static<typeof ConfigSchema>>;
+export type LimitsConfig = Config['limits'];
+export type TokenConfig = Config['tokens'][number];
+export type MapConfig = Config['maps'][number];
+export type HandlerConfig = MapConfig['handlers'][number];
+
+/** The two valid ring sizes around a wrong one, as a hint; empty where it would not help. */
+function nearestSizes(value: number): string {
+  if (value <= 4096 || value >= 2 ** 30) return '';
+  const below = 2 ** Math.floor(Math.log2(value));
+  return ` (nearest: ${below} or ${below * 2})`;
+}

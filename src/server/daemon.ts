@@ -1,0 +1,164 @@
+/** The engine without HTTP: maps, sessions, scheduler, metrics, wired and with one way to start and one to end. */
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { AccessControl } from './access-control.js';
+import { systemClock, type Clock } from './clock.js';
+import { ConnectionLimits } from './connection-limits.js';
+import { parseListen, type Config, type MapConfig } from './config.js';
+import { DrainScheduler } from './drain-scheduler.js';
+import { RingbufdError } from './errors.js';
+import { Events } from './events.js';
+import { Heartbeat } from './heartbeat.js';
+import type { HostedMap, MapObserver } from './hosted-map.js';
+import { MapRegistry } from './map-registry.js';
+import { RequestGuard } from './request-guard.js';
+import { TokenStore } from './tokens.js';
+import { WsGateway } from './ws-gateway.js';
+
+export interface DaemonOptions {
+  logger: Logger;
+  /** Injected in tests. */
+  clock?: Clock;
+  /** Hosts that the daemon turned out to listen on; asked at every request. */
+  listenHosts?: () => string[];
+}
+
+export interface Daemon {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maps: MapRegistry;
+  readonly scheduler: DrainScheduler;
+  readonly events: Events;
+  readonly access: AccessControl;
+  readonly connections: ConnectionLimits;
+  readonly gateway: WsGateway;
+  /** `serving`, or `draining` once {@link close} was called: /readyz. */
+  readonly state: 'serving' | 'draining';
+  /**
+   * Tells producers (4412), lets drains finish for at most `graceMs`, flushes handlers.
+   * What a memory map still held is lost, and said in the log.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** How often a shutdown looks whether the drains have ended, in ms. */
+const DRAIN_POLL_MS = 5;
+
+/**
+ * Creates the engine and the maps and handlers that the configuration declares.
+ * @throws RingbufdError when a declared map or handler is refused
+ */
+export async function createDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  const { logger, clock = systemClock } = options;
+  const { limits, producers, drain } = config;
+  const scheduler = new DrainScheduler(clock, {
+    turnTimeMs: drain.turn_time_ms,
+    maxTurnSamples: drain.max_turn_samples,
+    backoffMinMs: drain.backoff_min_ms,
+    backoffMaxMs: drain.backoff_max_ms,
+  });
+  const observer: MapObserver = {
+    changed: (map) => scheduler.changed(map),
+    triggerChanged: (map) => scheduler.triggerChanged(map),
+    drained: (map, handler, _result, seconds) => events.drained(map, handler.name, seconds),
+  };
+  const maps = new MapRegistry(
+    {
+      maxMaps: limits.max_maps,
+      maxTotalRingBytes: limits.max_total_ring_bytes,
+      dataDir: resolve(config.data_dir),
+      leaseMs: producers.lease_ms,
+      stateTtlMs: producers.state_ttl_ms,
+      maxProducers: limits.max_producers_per_map,
+      maxReservationsPerConnection: limits.max_reservations_per_connection,
+      maxHandlers: limits.max_handlers_per_map,
+      maxDiskBytes: limits.max_file_bytes_per_map,
+    },
+    { clock, logger, observer },
+  );
+  const events = new Events({ maps: () => maps, ringBytes: () => maps.ringBytes });
+  const configured = parseListen(config.listen);
+  const listenHosts = options.listenHosts ?? (() => (configured === undefined ? [] : [configured.host]));
+  const access = new AccessControl(
+    new TokenStore(config.tokens),
+    new RequestGuard(config, listenHosts),
+    clock,
+  );
+  const connections = new ConnectionLimits(limits.max_connections, limits.max_connections_per_address);
+  const heartbeat = new Heartbeat(clock, producers.heartbeat_ms, () => events.heartbeatLost());
+  const gateway = new WsGateway(
+    {
+      maxFrameBytes: limits.max_frame_bytes,
+      maxQueuedBytes: limits.max_queued_bytes,
+      trustProxy: config.trust_proxy,
+    },
+    { registry: maps, access, limits: connections, heartbeat, events, clock, logger },
+  );
+  let state: Daemon['state'] = 'serving';
+  const daemon: Daemon = {
+    config,
+    clock,
+    logger,
+    maps,
+    scheduler,
+    events,
+    access,
+    connections,
+    gateway,
+    get state() {
+      return state;
+    },
+    async close(graceMs = config.shutdown_grace_ms) {
+      if (state === 'draining') return;
+      state = 'draining';
+      gateway.drain();
+      for (const map of maps)
+        for (const connection of [...map.connections]) connection.disconnect('SHUTTING_DOWN');
+      await finishDrains(maps, clock, graceMs);
+      scheduler.stop();
+      for (const map of maps) await closeMap(map, logger);
+      heartbeat.stop();
+      events.close();
+    },
+  };
+  for (const declared of config.maps) await declareMap(daemon, declared);
+  return daemon;
+}
+
+async function declareMap({ maps }: Daemon, declared: MapConfig): Promise<void> {
+  const { map } = maps.create(declared.name, {
+    maxEntries: declared.max_entries,
+    mode: declared.mode,
+    durability: declared.durability,
+  });
+  for (const { name, kind, config, trigger } of declared.handlers)
+    await map.putHandler(name, { kind, config, trigger });
+}
+
+/** Gives auto triggers and drains under way time to empty the rings. */
+async function finishDrains(maps: MapRegistry, clock: Clock, graceMs: number): Promise<void> {
+  const deadline = clock.nowMs() + graceMs;
+  const unfinished = (): boolean => {
+    for (const map of maps)
+      if (map.draining || (map.handlers.auto !== undefined && map.ring.used > 0)) return true;
+    return false;
+  };
+  while (unfinished() && clock.nowMs() < deadline)
+    await new Promise<void>((done) => clock.after(DRAIN_POLL_MS, done));
+}
+
+async function closeMap(map: HostedMap, logger: Logger): Promise<void> {
+  const left = map.counters.bufferedSamples;
+  if (left > 0)
+    logger.warn(
+      { map: map.name, samples: left, bytes: map.ring.used },
+      'a memory map is closed with samples in it',
+    );
+  try {
+    await map.close('SHUTTING_DOWN');
+  } catch (error) {
+    if (!(error instanceof RingbufdError)) throw error;
+    logger.warn({ map: map.name, err: error }, 'a drain did not end within the grace time');
+  }
+}

@@ -1,0 +1,106 @@
+/** Runs one drain of one ring through one handler, whatever shape the handler has. */
+import {
+  BPF_MAX_USER_RINGBUF_SAMPLES,
+  Errno,
+  SampleRun,
+  errnoName,
+  type Consumer,
+  type DrainReport,
+  type ErrnoName,
+  type UserRing,
+} from '../ring/index.js';
+import { RingbufdError } from './errors.js';
+import type { BatchHandler, DrainContext, Handler, SampleHandler } from './handlers/handler.js';
+
+/** What a drain came to. */
+export interface DrainOutcome extends Readonly<DrainReport> {
+  /** Samples drained, or a negative errno. */
+  ret: number;
+}
+
+export interface DrainRequest {
+  handler: Handler;
+  /** The caller's ctx, any JSON value. */
+  ctx: unknown;
+  flags: number;
+  /** Bound on loop turns. */
+  maxTurns?: number;
+  map: string;
+  incarnation: string;
+}
+
+/** Told whenever a drain that spans several turns of the event loop has moved the consumer position. */
+export type OnProgress = () => void;
+
+/**
+ * One drain, of a ring that is not being drained and with valid flags. Synchronous for a sample handler; a promise for a batch handler, which holds the busy bit meanwhile.
+ * Never throws for what the ring or the handler does: that is in the outcome.
+ * @throws RingbufdError HANDLER_CTX before the drain begins
+ */
+export function runDrain(
+  ring: UserRing,
+  consumer: Consumer,
+  request: DrainRequest,
+  onProgress: OnProgress,
+): DrainOutcome | Promise<DrainOutcome> {
+  const { handler } = request;
+  const context = contextAt(ring, request);
+  handler.begin(request.ctx, context);
+  return handler.shape === 'sample'
+    ? drainSamples(consumer, handler, request)
+    : drainRuns(ring, consumer, handler, request, onProgress);
+}
+
+function drainSamples(consumer: Consumer, handler: SampleHandler, request: DrainRequest): DrainOutcome {
+  const ret = consumer.drain(handler.onSample, null, request.flags, request.maxTurns);
+  return outcome(ret, consumer);
+}
+
+async function drainRuns(
+  ring: UserRing,
+  consumer: Consumer,
+  handler: BatchHandler,
+  request: DrainRequest,
+  onProgress: OnProgress,
+): Promise<DrainOutcome> {
+  consumer.begin(request.flags);
+  const run = new SampleRun(ring);
+  let ret = 0;
+  let error: unknown;
+  try {
+    for (;;) {
+      const peeked = consumer.peekRun(
+        run,
+        handler.maxRunBytes,
+        request.maxTurns ?? BPF_MAX_USER_RINGBUF_SAMPLES,
+      );
+      if (peeked < 0) ret = peeked;
+      if (peeked <= 0) break;
+      const verdict = await handler.onRun(run, contextAt(ring, request));
+      const consumed = Math.min(Math.max(0, verdict.consumed), run.samples);
+      consumer.releaseRun(run, consumed);
+      onProgress();
+      if (verdict.stop) consumer.markStopped();
+      if (verdict.stop || consumed < run.samples) break;
+    }
+  } catch (thrown) {
+    error = thrown;
+    ret = -Errno[thrown instanceof RingbufdError ? thrown.errno : 'EIO'];
+  }
+  consumer.end(request.flags);
+  return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer), error };
+}
+
+function outcome(ret: number, consumer: Consumer): DrainOutcome {
+  const { drained, discarded, stopped, wakeup, error } = consumer.report;
+  return { ret, drained, discarded, stopped, wakeup, error };
+}
+
+function contextAt(ring: UserRing, request: DrainRequest): DrainContext {
+  return { map: request.map, incarnation: request.incarnation, headPosition: ring.consumerPosition };
+}
+
+/** The errno name of a failed outcome, `undefined` for one that went well. */
+export function outcomeErrno(result: { ret: number }): ErrnoName | undefined {
+  return result.ret < 0 ? errnoName(result.ret) : undefined;
+}

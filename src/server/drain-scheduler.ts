@@ -1,0 +1,215 @@
+/**
+ * Runs the auto triggers. Each map with one is idle, waiting for a timer, or in the queue; maps in the queue get a
+ * bounded turn each, in order, and between rounds the event loop does everything else, so that a hot map starves
+ * neither a cold one nor /livez.
+ */
+import { BPF_MAX_USER_RINGBUF_SAMPLES } from '../ring/index.js';
+import type { Clock } from './clock.js';
+import { flagsFromNames } from './drain-flags.js';
+import { RingbufdError } from './errors.js';
+import type { DrainResult, HostedMap } from './hosted-map.js';
+import type { Trigger } from './trigger.js';
+
+type AutoTrigger = Extract<Trigger, { mode: 'auto' }>;
+
+export interface SchedulerSettings {
+  /** Time that one map may take before the next one gets its turn. */
+  turnTimeMs: number;
+  /** Bound on the loop turns of one drain. */
+  maxTurnSamples: number;
+  backoffMinMs: number;
+  backoffMaxMs: number;
+}
+
+/** The auto trigger of one map. */
+interface AutoDrain {
+  readonly map: HostedMap;
+  readonly handler: string;
+  readonly trigger: AutoTrigger;
+  readonly flags: number;
+  /** `parked`: nothing to do until something changes. */
+  state: 'parked' | 'queued' | 'draining' | 'backing_off';
+  /** Cancels the max_delay timer or the back-off. */
+  cancelTimer: (() => void) | undefined;
+  backoffMs: number;
+  /** Something changed during a drain. */
+  changed: boolean;
+  /** Estimated milliseconds per loop turn. */
+  turnCostMs: number;
+  turnLimit: number;
+}
+
+/** The first turn of a handler that nobody has timed yet. */
+const FIRST_TURN_SAMPLES = 256;
+const MIN_TURN_SAMPLES = 16;
+/** Weight of the newest measurement in the estimated cost. */
+const COST_WEIGHT = 0.3;
+
+export class DrainScheduler {
+  readonly #clock: Clock;
+  readonly #settings: SchedulerSettings;
+  readonly #autos = new Map<HostedMap, AutoDrain>();
+  #queue: AutoDrain[] = [];
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(clock: Clock, settings: SchedulerSettings) {
+    this.#clock = clock;
+    this.#settings = settings;
+  }
+
+  /** The map's auto trigger is new, other, or gone. */
+  triggerChanged(map: HostedMap): void {
+    this.forget(map);
+    const auto = map.handlers.auto;
+    if (auto === undefined || auto.trigger.mode !== 'auto' || map.closed || this.#stopped) return;
+    this.#autos.set(map, {
+      map,
+      handler: auto.name,
+      trigger: auto.trigger,
+      flags: flagsFromNames(auto.trigger.flags),
+      state: 'parked',
+      cancelTimer: undefined,
+      backoffMs: 0,
+      changed: false,
+      turnCostMs: 0,
+      turnLimit: FIRST_TURN_SAMPLES,
+    });
+  }
+
+  /** There may be something to drain in this map. Called for every frame, so it does next to nothing when it may. */
+  changed(map: HostedMap): void {
+    const auto = this.#autos.get(map);
+    if (auto === undefined || auto.state === 'queued' || auto.state === 'backing_off') return;
+    if (auto.state === 'draining') auto.changed = true;
+    else this.#consider(auto);
+  }
+
+  /** The map goes away, or its trigger does. */
+  forget(map: HostedMap): void {
+    const auto = this.#autos.get(map);
+    if (auto === undefined) return;
+    this.#autos.delete(map);
+    auto.cancelTimer?.();
+    this.#queue = this.#queue.filter((queued) => queued !== auto);
+  }
+
+  /** What the trigger of a map is doing, for operators. */
+  stateOf(map: HostedMap): { state: string; backoff_ms: number } | null {
+    const auto = this.#autos.get(map);
+    if (auto === undefined) return null;
+    const state = auto.state === 'parked' && auto.cancelTimer !== undefined ? 'waiting_for_age' : auto.state;
+    return { state, backoff_ms: auto.backoffMs };
+  }
+
+  /** Ends all triggers; a drain under way ends by itself. */
+  stop(): void {
+    this.#stopped = true;
+    for (const map of [...this.#autos.keys()]) this.forget(map);
+  }
+
+  /** Queues a parked map if its trigger's condition holds, or starts the clock for its max_delay. */
+  #consider(auto: AutoDrain): void {
+    const { map, trigger } = auto;
+    const used = map.ring.used;
+    // A direct map whose positions are absurd has nothing that a drain could use.
+    if (used === 0 || used > map.ring.size) return;
+    if (used >= trigger.min_bytes) this.#enqueue(auto);
+    else if (trigger.max_delay_ms > 0)
+      auto.cancelTimer ??= this.#clock.after(trigger.max_delay_ms, () => this.#enqueue(auto));
+  }
+
+  #enqueue(auto: AutoDrain): void {
+    auto.cancelTimer?.();
+    auto.cancelTimer = undefined;
+    auto.state = 'queued';
+    this.#queue.push(auto);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => this.#round());
+  }
+
+  /** Turns for the maps in the queue, until the time of one turn is used up; then the event loop goes first. */
+  #round(): void {
+    this.#scheduled = false;
+    const end = this.#clock.nowMs() + this.#settings.turnTimeMs;
+    for (let left = this.#queue.length; left > 0; left--) {
+      const auto = this.#queue.shift();
+      if (auto === undefined) break;
+      this.#turn(auto);
+      if (this.#clock.nowMs() >= end) break;
+    }
+    if (this.#queue.length > 0) this.#schedule();
+  }
+
+  #turn(auto: AutoDrain): void {
+    auto.state = 'draining';
+    auto.changed = false;
+    const started = this.#clock.nowMs();
+    let result: DrainResult | Promise<DrainResult>;
+    try {
+      result = auto.map.drain(auto.handler, auto.flags, {}, auto.turnLimit);
+    } catch (error) {
+      this.#failed(auto, error);
+      return;
+    }
+    if (result instanceof Promise) {
+      result.then(
+        (value) => this.#drained(auto, value, started),
+        (error: unknown) => this.#failed(auto, error),
+      );
+    } else {
+      this.#drained(auto, result, started);
+    }
+  }
+
+  #drained(auto: AutoDrain, result: DrainResult, started: number): void {
+    if (this.#autos.get(auto.map) !== auto) return;
+    const turns = result.drained + result.discarded;
+    this.#learn(auto, turns, this.#clock.nowMs() - started);
+    if (turns > 0) auto.backoffMs = 0;
+    if (result.ret < 0) {
+      this.#backOff(auto);
+      return;
+    }
+    auto.state = 'parked';
+    const wasBounded = turns >= auto.turnLimit;
+    if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.used > 0) this.#enqueue(auto);
+    // After a verdict 1, and after a drain that released nothing, only a change is a reason to drain again.
+    else if (auto.changed || (turns > 0 && !result.stopped)) this.#consider(auto);
+  }
+
+  #failed(auto: AutoDrain, error: unknown): void {
+    if (!(error instanceof RingbufdError)) throw error;
+    if (this.#autos.get(auto.map) === auto) this.#backOff(auto);
+  }
+
+  /** After an errno: 100 ms, 200 ms … until a drain releases something. */
+  #backOff(auto: AutoDrain): void {
+    const { backoffMinMs, backoffMaxMs } = this.#settings;
+    auto.backoffMs = Math.min(backoffMaxMs, auto.backoffMs === 0 ? backoffMinMs : auto.backoffMs * 2);
+    auto.state = 'backing_off';
+    auto.cancelTimer = this.#clock.after(auto.backoffMs, () => this.#enqueue(auto));
+  }
+
+  /** Sizes the next drain so that it takes about one turn's time. */
+  #learn(auto: AutoDrain, turns: number, elapsedMs: number): void {
+    if (turns < MIN_TURN_SAMPLES) return;
+    const cost = elapsedMs / turns;
+    auto.turnCostMs = auto.turnCostMs === 0 ? cost : auto.turnCostMs * (1 - COST_WEIGHT) + cost * COST_WEIGHT;
+    const fitting =
+      auto.turnCostMs === 0 ? Infinity : Math.floor(this.#settings.turnTimeMs / auto.turnCostMs);
+    // At most twice the last one: a handler that was quick on small samples may be slow on the next ones.
+    const limit = Math.min(
+      fitting,
+      auto.turnLimit * 2,
+      this.#settings.maxTurnSamples,
+      BPF_MAX_USER_RINGBUF_SAMPLES,
+    );
+    auto.turnLimit = Math.max(MIN_TURN_SAMPLES, limit);
+  }
+}

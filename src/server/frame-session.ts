@@ -1,0 +1,350 @@
+import { checkRun, Errno, prefixThatFits, skipRecords } from '../ring/index.js';
+import {
+  CloseCode,
+  decodeClientFrame,
+  decodeClientJson,
+  isFrameError,
+  Op,
+  PROTOCOL_VERSION,
+  type ClientFrame,
+  type CommitFrame,
+  type FrameError,
+  type OutputFrame,
+  type WakeupFrame,
+  type WatchFrame,
+  type WriteFrame,
+} from '../wire/index.js';
+import type { EncodedFrame } from './encoded-frame.js';
+import { RingbufdError, type ErrorKey } from './errors.js';
+import type { RefusalReason } from './map-counters.js';
+import { Outbox, type FrameDialect } from './outbox.js';
+import { judgeOutput } from './producer-states.js';
+import { ProducerSession, type SessionOptions } from './producer-session.js';
+import type { SessionSocket } from './session-socket.js';
+import type { Watcher } from './wakeup-hub.js';
+
+const utf8 = new TextDecoder();
+
+/** Ops that a map of each mode takes, beside WATCH and QUERY, which all take. */
+const opsOfMode: Record<'managed' | 'direct', ReadonlySet<number>> = {
+  managed: new Set([Op.OUTPUT, Op.RESERVE, Op.SUBMIT, Op.DISCARD]),
+  direct: new Set([Op.WRITE, Op.COMMIT]),
+};
+
+const reservationReasons: Partial<Record<ErrorKey, RefusalReason>> = {
+  NO_RESERVATION: 'reservation_unknown',
+  RESERVATION_EXPIRED: 'reservation_expired',
+  RESERVATION_SIZE: 'reservation_size',
+};
+
+/**
+ * One connection that speaks `ringbuf.v1` or `ringbuf.v1.json`, as a state machine over frames. Protocol rules:
+ * docs/PROTOCOL.md.
+ */
+export class FrameSession extends ProducerSession implements Watcher {
+  readonly #dialect: FrameDialect;
+  readonly #outbox: Outbox;
+  /** Number of the OUTPUT that an ERROR left open: every other one is ignored until it comes again. 0: none. */
+  #open = 0;
+  #ackDue = false;
+
+  constructor(socket: SessionSocket, options: SessionOptions, dialect: FrameDialect) {
+    super(socket, options);
+    this.#dialect = dialect;
+    this.#outbox = new Outbox(socket, dialect, options.maxQueuedBytes, () => {
+      options.onSlow();
+      this.fence();
+    });
+    this.#welcome();
+  }
+
+  override closing(): boolean {
+    this.#flushAck();
+    return false;
+  }
+
+  override drained(): void {
+    this.#outbox.flush();
+  }
+
+  wakeup(frame: EncodedFrame<WakeupFrame>): boolean {
+    return this.#outbox.wakeup(frame);
+  }
+
+  protected override fence(): void {
+    this.map.watchers.unwatch(this);
+    super.fence();
+  }
+
+  protected override hangUp(code: number, reason: string): void {
+    this.#flushAck();
+    this.#outbox.close(code, reason);
+  }
+
+  protected override handle(data: Uint8Array, isBinary: boolean): void {
+    const frame = this.#decode(data, isBinary);
+    if (isFrameError(frame)) {
+      this.#badFrame(frame);
+      return;
+    }
+    const { mode } = this.map.attributes;
+    if (frame.op !== Op.WATCH && frame.op !== Op.QUERY && !opsOfMode[mode].has(frame.op)) {
+      this.map.counters.refuse('EPERM', 'not_allowed');
+      this.#error(frame, new RingbufdError('NOT_ALLOWED_HERE', `not on a ${mode} map`));
+      return;
+    }
+    if (frame.op === Op.OUTPUT) {
+      this.#output(frame);
+      return;
+    }
+    try {
+      this.#handleOther(frame);
+    } catch (error) {
+      if (!(error instanceof RingbufdError)) throw error;
+      const reason = reservationReasons[error.key];
+      if (reason !== undefined) this.map.counters.refuse(error.errno, reason);
+      this.#error(frame, error);
+    }
+  }
+
+  #decode(data: Uint8Array, isBinary: boolean): ClientFrame | FrameError {
+    if (this.#dialect === 'binary') {
+      if (isBinary) return decodeClientFrame(data);
+      return wrongMessageType('a text message on ringbuf.v1, where frames are binary messages');
+    }
+    if (!isBinary) return decodeClientJson(utf8.decode(data), this.options.maxFrameBytes);
+    return wrongMessageType('a binary message on ringbuf.v1.json, where frames are text messages');
+  }
+
+  #handleOther(frame: Exclude<ClientFrame, OutputFrame>): void {
+    switch (frame.op) {
+      case Op.RESERVE: {
+        // A reservation that could never be submitted would only block the ring until its lease ends.
+        if (frame.size + 8 > this.options.maxFrameBytes) {
+          this.map.counters.refuse('E2BIG', 'never_fits');
+          throw new RingbufdError(
+            'NEVER_FITS',
+            `a SUBMIT of ${frame.size} bytes is over the frame limit of ${this.options.maxFrameBytes}`,
+          );
+        }
+        const position = this.map.reserve(this, frame.size);
+        this.#outbox.send({ op: Op.RESERVED, seq: frame.seq, position });
+        return;
+      }
+      case Op.SUBMIT:
+        this.map.submit(this, frame.position, frame.payload);
+        break;
+      case Op.DISCARD:
+        this.map.discard(this, frame.position);
+        break;
+      case Op.WATCH:
+        this.#watch(frame);
+        return;
+      case Op.QUERY:
+        this.#outbox.send({ op: Op.INFO, seq: frame.seq, ...this.map.ring.query() });
+        return;
+      case Op.WRITE:
+        this.#write(frame);
+        break;
+      case Op.COMMIT:
+        this.#commit(frame);
+        break;
+    }
+    this.#done(frame.seq);
+  }
+
+  #watch(frame: WatchFrame): void {
+    if (!frame.on) {
+      this.map.watchers.unwatch(this);
+      this.#done(frame.seq);
+      return;
+    }
+    if (frame.minFree > this.map.ring.size) {
+      this.map.counters.refuse('E2BIG', 'never_fits');
+      throw new RingbufdError(
+        'NEVER_FITS',
+        `min_free ${frame.minFree}, the ring has ${this.map.ring.size} bytes`,
+      );
+    }
+    this.#done(frame.seq);
+    this.map.watchers.watch(this, frame.minFree, this.map.drainNumber);
+  }
+
+  #write(frame: WriteFrame): void {
+    const result = this.map.write(Number(frame.offset), frame.bytes);
+    if (result === 0) return;
+    this.map.counters.refuse('EINVAL', 'bad_argument');
+    throw new RingbufdError(
+      'BAD_ARGUMENT',
+      `offset ${frame.offset} + ${frame.bytes.length} bytes is past ${2 * this.map.ring.size}, twice the ring size`,
+    );
+  }
+
+  #commit(frame: CommitFrame): void {
+    this.map.commit(frame.producerPos);
+  }
+
+  /** OUTPUT: sequence rules, then the whole run checked, then stored as far as it fits. */
+  #output(frame: OutputFrame): void {
+    const { map, state } = this;
+    switch (judgeOutput(state, this.#open, frame)) {
+      case 'ignore':
+        map.counters.refuse('EAGAIN', 'ignored_after_error');
+        return;
+      case 'already_accepted':
+        this.#oweAck();
+        return;
+      case 'out_of_sequence':
+        map.counters.refuse('EPROTO', 'sequence');
+        this.#error(
+          frame,
+          new RingbufdError(
+            'SEQUENCE',
+            `OUTPUT ${frame.seq} after ${state.lastSeq}${frame.resend ? ', resent' : ''}`,
+          ),
+        );
+        this.#end(CloseCode.PROTOCOL_ERROR, `EPROTO: OUTPUT ${frame.seq} after ${state.lastSeq}`);
+        return;
+      case 'store':
+        this.#storeOutput(frame);
+    }
+  }
+
+  #storeOutput(frame: OutputFrame): void {
+    const { map, state } = this;
+    const { run } = frame;
+    const view = new DataView(run.buffer, run.byteOffset, run.byteLength);
+    const records = checkRun(view, map.ring.size);
+    if (records < 0 || (frame.atomic && run.length > map.ring.size)) {
+      const malformed = records === -Errno.EINVAL;
+      map.counters.refuse(malformed ? 'EINVAL' : 'E2BIG', malformed ? 'bad_run' : 'never_fits');
+      this.#outputError(frame, new RingbufdError(malformed ? 'BAD_RUN' : 'NEVER_FITS'));
+      return;
+    }
+    // Sent as new: a partial of an earlier frame with this number is closed and nothing is skipped.
+    if (!frame.resend) state.partial = 0;
+    const at = skipRecords(view, state.partial);
+    if (at < 0) {
+      map.counters.refuse('EINVAL', 'bad_run');
+      const detail = `${state.partial} samples of OUTPUT ${frame.seq} were accepted, its resend has ${records}`;
+      this.#outputError(frame, new RingbufdError('BAD_RUN', detail));
+      return;
+    }
+    const room = map.waiting.roomForNewcomers;
+    const missing = run.length - at;
+    if (missing <= room) {
+      this.store(at === 0 ? run : run.subarray(at), records - state.partial);
+      this.#accepted(frame.seq);
+    } else if (this.options.whenFull === 'block' && this.openReservations === 0) {
+      const onStored = (count: number): void => void (state.partial += count);
+      this.wait(run, view, at, frame.atomic, onStored, () => this.#accepted(frame.seq));
+    } else {
+      const fits = frame.atomic ? { records: 0, bytes: 0 } : prefixThatFits(view, at, room);
+      if (fits.records > 0) this.store(run.subarray(at, at + fits.bytes), fits.records);
+      state.partial += fits.records;
+      map.counters.refuse('ENOSPC', 'ring_full');
+      const detail = `${state.partial} of ${records} samples are stored, ${map.ring.free} bytes are free`;
+      this.#outputError(frame, new RingbufdError('RING_FULL', detail, { retryAfterMs: map.retryAfterMs }));
+    }
+  }
+
+  #accepted(seq: number): void {
+    this.state.accept(seq, this.map.ring);
+    this.#open = 0;
+    this.map.counters.acceptedFrames++;
+    this.#oweAck();
+  }
+
+  #outputError(frame: OutputFrame, error: RingbufdError): void {
+    this.#open = frame.seq;
+    this.#error(frame, error);
+  }
+
+  /** One cumulative ACK for everything that was read at once: the microtask runs when ws has emitted all of it. */
+  #oweAck(): void {
+    if (this.#ackDue) return;
+    this.#ackDue = true;
+    queueMicrotask(() => this.#flushAck());
+  }
+
+  #flushAck(): void {
+    if (!this.#ackDue) return;
+    this.#ackDue = false;
+    const { lastSeq, ackedPos } = this.state;
+    this.#outbox.ack({
+      op: Op.ACK,
+      seq: lastSeq,
+      producerPos: ackedPos,
+      consumerPos: this.map.ring.consumerPosition,
+    });
+  }
+
+  #done(seq: bigint): void {
+    const { producerPosition, consumerPosition } = this.map.ring;
+    this.#outbox.send({ op: Op.DONE, seq, producerPos: producerPosition, consumerPos: consumerPosition });
+  }
+
+  #badFrame(error: FrameError): void {
+    const isOutput = error.op === Op.OUTPUT && error.errno === 'EINVAL';
+    this.map.counters.refuse(error.errno, 'bad_frame');
+    // A refused OUTPUT is open like any other one that an ERROR answered, if it is the one that was due.
+    if (isOutput && this.#open === 0 && Number(error.seq) === this.state.lastSeq + 1)
+      this.#open = Number(error.seq);
+    const key = error.errno === 'EPROTO' ? 'BAD_FRAME' : 'BAD_ARGUMENT';
+    this.#error({ op: error.op, seq: error.seq }, new RingbufdError(key, error.message));
+    if (error.errno === 'EPROTO') this.#end(CloseCode.PROTOCOL_ERROR, `EPROTO: ${error.message}`);
+  }
+
+  #error(request: { op: number; seq: bigint | number }, error: RingbufdError): void {
+    this.#flushAck();
+    const { producerPosition, consumerPosition } = this.map.ring;
+    const isDue = request.op === Op.OUTPUT && Number(request.seq) === this.state.lastSeq + 1;
+    this.#outbox.send({
+      op: Op.ERROR,
+      request: request.op,
+      errno: error.errnoNumber,
+      seq: BigInt(request.seq),
+      accepted: isDue ? this.state.partial : 0,
+      retryAfterMs: error.retryAfterMs,
+      producerPos: producerPosition,
+      consumerPos: consumerPosition,
+      message: error.detail,
+    });
+  }
+
+  #end(code: number, reason: string): void {
+    this.fence();
+    this.hangUp(code, reason);
+  }
+
+  #welcome(): void {
+    const { map, state, options } = this;
+    this.#outbox.send({
+      op: Op.WELCOME,
+      version: PROTOCOL_VERSION,
+      seq: state.lastSeq,
+      body: {
+        map: map.name,
+        incarnation: map.incarnation,
+        max_entries: map.attributes.maxEntries,
+        mode: map.attributes.mode,
+        durability: map.attributes.durability,
+        producer: state.id,
+        resumed: options.resumed,
+        partial: state.partial,
+        acked_pos: String(state.ackedPos),
+        producer_pos: String(map.ring.producerPosition),
+        consumer_pos: String(map.ring.consumerPosition),
+        limits: {
+          max_frame_bytes: options.maxFrameBytes,
+          max_reservations: map.settings.maxReservationsPerConnection,
+          lease_ms: map.settings.leaseMs,
+        },
+      },
+    });
+  }
+}
+
+function wrongMessageType(message: string): FrameError {
+  return { error: 'FRAME_BAD_FIELD', message, op: 0, seq: 0n, errno: 'EPROTO' };
+}

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Clock } from './clock.js';
+import { RingbufdError } from './errors.js';
+import { createHandler, type Handler } from './handlers/index.js';
+import type { Trigger } from './trigger.js';
+
+/** What a caller registers. */
+export interface HandlerSpec {
+  kind: string;
+  config: unknown;
+  trigger: Trigger;
+}
+
+/** A handler as registered on a map. */
+export interface RegisteredHandler {
+  readonly name: string;
+  readonly kind: string;
+  /** With the kind's defaults filled in. */
+  readonly config: Record<string, unknown>;
+  readonly trigger: Trigger;
+  readonly handler: Handler;
+  /** Errno and message of the last drain that failed; null since the last one that went well. */
+  lastError: { errno: string; message: string } | null;
+}
+
+export interface HandlerTableOptions {
+  map: string;
+  dataDir: string;
+  logger: Logger;
+  clock: Clock;
+  maxHandlers: number;
+  /** Bytes that the handlers of this map may keep on disk, together. */
+  maxDiskBytes: number;
+}
+
+/** The handlers of one map. */
+export class HandlerTable {
+  readonly #options: HandlerTableOptions;
+  readonly #handlers = new Map<string, RegisteredHandler>();
+
+  constructor(options: HandlerTableOptions) {
+    this.#options = options;
+  }
+
+  /** @throws RingbufdError NO_HANDLER */
+  get(name: string): RegisteredHandler {
+    const found = this.#handlers.get(name);
+    if (found === undefined)
+      throw new RingbufdError('NO_HANDLER', `map "${this.#options.map}" has no handler "${name}"`);
+    return found;
+  }
+
+  list(): RegisteredHandler[] {
+    return [...this.#handlers.values()];
+  }
+
+  /** The handler with the auto trigger, if any. */
+  get auto(): RegisteredHandler | undefined {
+    return this.list().find(({ trigger }) => trigger.mode === 'auto');
+  }
+
+  /**
+   * Registers a handler, in the place of one of the same name, which is flushed and closed first.
+   * @returns the handler, and whether the name is new
+   * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS: nothing is changed then
+   */
+  async put(name: string, spec: HandlerSpec): Promise<{ registered: RegisteredHandler; created: boolean }> {
+    const { map, dataDir, logger, clock } = this.#options;
+    const others = this.list().filter((other) => other.name !== name);
+    const auto = others.find(({ trigger }) => trigger.mode === 'auto');
+    if (spec.trigger.mode === 'auto' && auto !== undefined)
+      throw new RingbufdError('AUTO_TAKEN', `handler "${auto.name}" has the auto trigger of map "${map}"`);
+    if (others.length >= this.#options.maxHandlers)
+      throw new RingbufdError('LIMIT_HANDLERS', `map "${map}" has ${others.length} other handlers`);
+    const { handler, config } = createHandler(spec.kind, spec.config, {
+      map,
+      handler: name,
+      dataDir,
+      logger,
+      clock,
+    });
+    this.#checkClaims(handler, others);
+    const old = this.#handlers.get(name);
+    const registered = { name, kind: spec.kind, config, trigger: spec.trigger, handler, lastError: null };
+    this.#handlers.set(name, registered);
+    await old?.handler.close();
+    return { registered, created: old === undefined };
+  }
+
+  /** @throws RingbufdError NO_HANDLER */
+  async delete(name: string): Promise<void> {
+    const { handler } = this.get(name);
+    this.#handlers.delete(name);
+    await handler.close();
+  }
+
+  /** Flushes and closes all of them. */
+  async close(): Promise<void> {
+    await Promise.all(this.list().map(({ handler }) => handler.close()));
+  }
+
+  #checkClaims(handler: Handler, others: RegisteredHandler[]): void {
+    if (handler.claim === undefined) return;
+    const { file, diskBytes } = handler.claim;
+    let taken = 0;
+    for (const other of others) {
+      if (other.handler.claim?.file === file)
+        throw new RingbufdError(
+          'HANDLER_CONFIG',
+          `handler "${other.name}" writes ${join('out', this.#options.map, file)} already: choose another config.name`,
+        );
+      taken += other.handler.claim?.diskBytes ?? 0;
+    }
+    if (taken + diskBytes > this.#options.maxDiskBytes)
+      throw new RingbufdError(
+        'HANDLER_CONFIG',
+        `rotate_bytes × (keep + 1) is ${diskBytes} bytes; with ${taken} of the map's other handlers that is over ` +
+          `limits.max_file_bytes_per_map (${this.#options.maxDiskBytes})`,
+      );
+  }
+}

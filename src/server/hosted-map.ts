@@ -1,0 +1,424 @@
+/**
+ * One named map: a ring with its producers' states, reservations, waiting connections, watchers and handlers.
+ * The only caller of drains.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import {
+  BPF_RB_FORCE_WAKEUP,
+  checkRun,
+  Consumer,
+  createUserRing,
+  Errno,
+  isValidDrainFlags,
+  Producer,
+  recordSize,
+  type ReservationOffset,
+  type RingMode,
+  type UserRing,
+} from '../ring/index.js';
+import type { Clock } from './clock.js';
+import { runDrain, outcomeErrno, type DrainOutcome } from './drain-runner.js';
+import { RingbufdError, type ErrorKey } from './errors.js';
+import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
+import { MapCounters } from './map-counters.js';
+import { OldestSample } from './oldest-sample.js';
+import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
+import { Reservations, type ReservationHolder } from './reservations.js';
+import { SpaceQueue } from './space-queue.js';
+import { WakeupHub } from './wakeup-hub.js';
+
+/** What a map is created with; two maps are the same when these are. */
+export interface MapAttributes {
+  /** Bytes of the data area. */
+  maxEntries: number;
+  mode: RingMode;
+  durability: 'memory';
+}
+
+/** The part of the configuration that maps need. */
+export interface MapSettings {
+  dataDir: string;
+  leaseMs: number;
+  stateTtlMs: number;
+  maxProducers: number;
+  maxReservationsPerConnection: number;
+  maxHandlers: number;
+  maxDiskBytes: number;
+}
+
+/** Who wants to know that there may be something to drain. */
+export interface MapObserver {
+  /** Output, submit, discard, write, commit, an expired lease, a new handler. */
+  changed(map: HostedMap): void;
+  /** The handler with the auto trigger has changed, or there is none any more. */
+  triggerChanged(map: HostedMap): void;
+  /** A drain has ended: its duration, for the histogram. */
+  drained(map: HostedMap, handler: RegisteredHandler, result: DrainResult, seconds: number): void;
+}
+
+/** A connected producer, as operators see it. */
+export interface ConnectedProducer extends ProducerConnection {
+  readonly state: ProducerState;
+  /** How operators name it: the producer id, or `~N` for an anonymous connection. */
+  readonly label: string;
+  describe(): Record<string, unknown>;
+  /** Ends the connection: 4507 by an operator, 4504 when the map goes, 4412 at shutdown. */
+  disconnect(key: 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN'): void;
+}
+
+export interface DrainResult extends DrainOutcome {
+  /** Number of the drain on this map, 1, 2, 3…; 0 when it was refused before it began. */
+  number: number;
+  producerPos: bigint;
+  consumerPos: bigint;
+  /** Resolves when every WAKEUP of this drain is queued; `undefined` when they are already. */
+  wakeupsQueued: Promise<void> | undefined;
+}
+
+/** Advice to a producer that found the ring full: a map that drains itself has room sooner. */
+const RETRY_AFTER_AUTO_MS = 50;
+const RETRY_AFTER_MANUAL_MS = 1000;
+
+export class HostedMap {
+  readonly name: string;
+  readonly attributes: MapAttributes;
+  /** Random; new at each create and each loss of content. */
+  readonly incarnation = randomBytes(12).toString('base64url');
+  readonly createdAtMs: number;
+  readonly ring: UserRing;
+  readonly counters = new MapCounters();
+  readonly states: ProducerStates;
+  readonly handlers: HandlerTable;
+  readonly watchers: WakeupHub;
+  readonly waiting: SpaceQueue;
+  readonly connections = new Set<ConnectedProducer>();
+  readonly settings: MapSettings;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #observer: MapObserver;
+  readonly #producer: Producer;
+  readonly #consumer: Consumer;
+  readonly #reservations: Reservations;
+  readonly #oldest = new OldestSample();
+  #drainNumber = 0;
+  #closed = false;
+
+  constructor(
+    name: string,
+    attributes: MapAttributes,
+    settings: MapSettings,
+    deps: { clock: Clock; logger: Logger; observer: MapObserver },
+  ) {
+    this.name = name;
+    this.attributes = attributes;
+    this.settings = settings;
+    this.#clock = deps.clock;
+    this.#log = deps.logger;
+    this.#observer = deps.observer;
+    this.createdAtMs = deps.clock.wallMs();
+    this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode });
+    this.#producer = new Producer(this.ring);
+    this.#consumer = new Consumer(this.ring);
+    this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs);
+    this.waiting = new SpaceQueue(this.ring, this.#producer);
+    this.watchers = new WakeupHub(this.ring, this.counters, deps.clock);
+    this.#reservations = new Reservations(this.#producer, deps.clock, settings.leaseMs, (count) =>
+      this.#leasesExpired(count),
+    );
+    this.handlers = new HandlerTable({
+      map: name,
+      dataDir: settings.dataDir,
+      logger: deps.logger,
+      clock: deps.clock,
+      maxHandlers: settings.maxHandlers,
+      maxDiskBytes: settings.maxDiskBytes,
+    });
+  }
+
+  get draining(): boolean {
+    return this.#consumer.busy;
+  }
+
+  /** Number of the last drain. */
+  get drainNumber(): number {
+    return this.#drainNumber;
+  }
+
+  get openReservations(): number {
+    return this.#reservations.size;
+  }
+
+  /** Milliseconds that the oldest sample has waited; null on a direct map, where nobody knows. */
+  get oldestAgeMs(): number | null {
+    if (this.attributes.mode === 'direct') return null;
+    return this.ring.used === 0 ? 0 : this.#oldest.ageMs(this.#clock.nowMs());
+  }
+
+  /** When a producer that found the ring full should try again, in ms. */
+  get retryAfterMs(): number {
+    return this.handlers.auto === undefined ? RETRY_AFTER_MANUAL_MS : RETRY_AFTER_AUTO_MS;
+  }
+
+  /** Stores a checked run that fits: the caller has looked at the room. */
+  store(run: Uint8Array, records: number): void {
+    this.#oldest.note(this.ring.producerLow, this.#clock.nowMs());
+    this.#producer.outputRun(run);
+    this.stored(records, run.length);
+  }
+
+  /** Books what was stored, here or by the queue of waiting connections. */
+  stored(records: number, bytes: number): void {
+    this.counters.acceptedSamples += records;
+    this.counters.acceptedBytes += bytes;
+    this.#observer.changed(this);
+  }
+
+  /**
+   * Stores a run as a whole or not at all: for producers without a connection.
+   * @returns samples stored
+   * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL
+   */
+  storeAtomically(run: Uint8Array): number {
+    if (this.attributes.mode === 'direct') {
+      this.counters.refuse('EPERM', 'not_allowed');
+      throw new RingbufdError(
+        'NOT_ALLOWED_HERE',
+        `map "${this.name}" is direct: it takes WRITE and COMMIT only`,
+      );
+    }
+    const records = checkRun(new DataView(run.buffer, run.byteOffset, run.byteLength), this.ring.size);
+    if (records === -Errno.EINVAL) {
+      this.counters.refuse('EINVAL', 'bad_run');
+      throw new RingbufdError('BAD_RUN');
+    }
+    if (records < 0 || run.length > this.ring.size) {
+      this.counters.refuse('E2BIG', 'never_fits');
+      throw new RingbufdError('NEVER_FITS', `${run.length} bytes as records, the ring has ${this.ring.size}`);
+    }
+    if (run.length > this.waiting.roomForNewcomers) {
+      this.counters.refuse('ENOSPC', 'ring_full');
+      throw new RingbufdError('RING_FULL', `${run.length} bytes as records, ${this.ring.free} are free`, {
+        retryAfterMs: this.retryAfterMs,
+      });
+    }
+    this.store(run, records);
+    return records;
+  }
+
+  /**
+   * Reserves for a connection.
+   * @returns the position of the reservation
+   * @throws RingbufdError NEVER_FITS, RING_FULL, LIMIT_RESERVATIONS
+   */
+  reserve(holder: ReservationHolder, size: number): bigint {
+    if (holder.openReservations >= this.settings.maxReservationsPerConnection) {
+      this.counters.refuse('ENOMEM', 'reservation_limit');
+      throw new RingbufdError('LIMIT_RESERVATIONS', `${holder.openReservations} reservations are open`);
+    }
+    const position = this.ring.producerPosition;
+    const low = this.ring.producerLow;
+    const offset: ReservationOffset = this.#producer.reserve(size);
+    if (offset === -Errno.ENOSPC) {
+      this.counters.refuse('ENOSPC', 'ring_full');
+      throw new RingbufdError(
+        'RING_FULL',
+        `${size} bytes and their header do not fit, ${this.ring.free} are free`,
+        {
+          retryAfterMs: this.retryAfterMs,
+        },
+      );
+    }
+    if (offset < 0) {
+      this.counters.refuse('E2BIG', 'never_fits');
+      throw new RingbufdError('NEVER_FITS', `${size} bytes and their header, the ring has ${this.ring.size}`);
+    }
+    this.#oldest.note(low, this.#clock.nowMs());
+    this.#reservations.add(holder, position, offset, size);
+    this.counters.reservations++;
+    this.counters.acceptedSamples++;
+    this.counters.acceptedBytes += recordSize(size);
+    return position;
+  }
+
+  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE */
+  submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
+    this.#reservations.submit(holder, position, payload);
+    this.#observer.changed(this);
+  }
+
+  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED */
+  discard(holder: ReservationHolder, position: bigint): void {
+    this.#reservations.discard(holder, position);
+    this.#observer.changed(this);
+  }
+
+  /** Discards what a connection that has ended had reserved. */
+  abandon(holder: ReservationHolder): void {
+    const abandoned = this.#reservations.abandon(holder);
+    if (abandoned === 0) return;
+    this.counters.reservationsAbandoned += abandoned;
+    this.#observer.changed(this);
+  }
+
+  /**
+   * Raw bytes into a direct map's data area.
+   * @returns 0 or -EINVAL outside the double mapping
+   */
+  write(offset: number, bytes: Uint8Array): number {
+    const result = this.#producer.write(offset, bytes);
+    if (result !== 0) return result;
+    this.counters.rawWrites++;
+    this.#observer.changed(this);
+    return 0;
+  }
+
+  /** A raw producer position for a direct map. */
+  commit(producerPos: bigint): void {
+    this.ring.producerPosition = producerPos;
+    this.counters.rawWrites++;
+    this.#observer.changed(this);
+  }
+
+  /**
+   * One drain through a registered handler. What follows it (blocked outputs go on, watchers are woken, the books are
+   * written) has happened when the result is there.
+   * @param maxTurns bound on loop turns, for the scheduler
+   * @throws RingbufdError NO_HANDLER, HANDLER_CTX: nothing was drained
+   */
+  drain(name: string, flags: number, ctx: unknown, maxTurns?: number): DrainResult | Promise<DrainResult> {
+    const registered = this.handlers.get(name);
+    if (!isValidDrainFlags(flags)) return this.#refuseDrain(-Errno.EINVAL, 'bad_flags');
+    if (this.#consumer.busy) return this.#refuseDrain(-Errno.EBUSY, 'drain_busy');
+    const started = this.#clock.nowMs();
+    const { handler } = registered;
+    const request = { handler, ctx, flags, maxTurns, map: this.name, incarnation: this.incarnation };
+    const outcome = runDrain(this.ring, this.#consumer, request, () => this.#consumerMoved());
+    return outcome instanceof Promise
+      ? outcome.then((value) => this.#finish(registered, value, flags, started))
+      : this.#finish(registered, outcome, flags, started);
+  }
+
+  /** @throws RingbufdError MAP_BUSY during a drain, and what {@link HandlerTable.put} throws */
+  async putHandler(
+    name: string,
+    spec: HandlerSpec,
+  ): Promise<{ registered: RegisteredHandler; created: boolean }> {
+    this.#refuseDuringDrain();
+    const result = await this.handlers.put(name, spec);
+    this.#observer.triggerChanged(this);
+    this.#observer.changed(this);
+    return result;
+  }
+
+  /** @throws RingbufdError MAP_BUSY during a drain, NO_HANDLER */
+  async deleteHandler(name: string): Promise<void> {
+    this.#refuseDuringDrain();
+    await this.handlers.delete(name);
+    this.#observer.triggerChanged(this);
+  }
+
+  /** Whether the map is gone: late callers find out. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Disconnects everybody and lets go of everything.
+   * @throws RingbufdError MAP_BUSY during a drain
+   */
+  async close(key: 'NO_MAP' | 'SHUTTING_DOWN'): Promise<void> {
+    this.#refuseDuringDrain();
+    this.#closed = true;
+    for (const connection of [...this.connections]) connection.disconnect(key);
+    this.#reservations.close();
+    await this.handlers.close();
+  }
+
+  #refuseDuringDrain(): void {
+    if (!this.#consumer.busy) return;
+    this.counters.refuse('EBUSY', 'map_busy');
+    throw new RingbufdError('MAP_BUSY', `map "${this.name}" is being drained`);
+  }
+
+  /** A drain that does not begin: no number, no wakeup, nothing touched. */
+  #refuseDrain(ret: number, reason: 'bad_flags' | 'drain_busy'): DrainResult {
+    this.counters.refuse(reason === 'bad_flags' ? 'EINVAL' : 'EBUSY', reason);
+    const nothing = { drained: 0, discarded: 0, stopped: false, wakeup: false, error: undefined };
+    return { ret, ...nothing, number: 0, ...this.#positions(), wakeupsQueued: undefined };
+  }
+
+  #finish(registered: RegisteredHandler, outcome: DrainOutcome, flags: number, started: number): DrainResult {
+    const { ring, counters } = this;
+    const number = ++this.#drainNumber;
+    counters.drains++;
+    counters.drainedSamples += outcome.drained;
+    counters.discardedSamples += outcome.discarded;
+    if (outcome.stopped) counters.stops++;
+    this.#noteError(registered, outcome);
+    const positions = this.#positions();
+    const turns = outcome.drained + outcome.discarded;
+    if (turns > 0) this.#consumerMoved();
+    let wakeupsQueued: Promise<void> | undefined;
+    if (outcome.wakeup)
+      wakeupsQueued = this.watchers.wake((flags & BPF_RB_FORCE_WAKEUP) !== 0, outcome.drained, number);
+    else if (turns > 0) counters.wakeupsSuppressed++;
+    if (ring.used === 0) this.#oldest.clear();
+    else this.#oldest.trim(ring.consumerLow);
+    const result = { ...outcome, number, ...positions, wakeupsQueued };
+    this.#observer.drained(this, registered, result, (this.#clock.nowMs() - started) / 1000);
+    return result;
+  }
+
+  #positions(): { producerPos: bigint; consumerPos: bigint } {
+    return { producerPos: this.ring.producerPosition, consumerPos: this.ring.consumerPosition };
+  }
+
+  /** Blocked outputs go on whenever the consumer position moved, whatever the drain's flags say. */
+  #consumerMoved(): void {
+    if (this.waiting.length > 0) this.waiting.serve();
+  }
+
+  /** Logs an error once, until it goes away or changes: not once per drain, and never once per sample. */
+  #noteError(registered: RegisteredHandler, outcome: DrainOutcome): void {
+    const errno = outcomeErrno(outcome);
+    if (errno === undefined) {
+      registered.lastError = null;
+      return;
+    }
+    this.counters.drainError(errno);
+    const message = outcome.error instanceof Error ? outcome.error.message : errno;
+    if (registered.lastError?.message !== message)
+      this.#log.warn(
+        { map: this.name, handler: registered.name, errno, err: outcome.error },
+        'a drain failed; its sample stays at the head of the ring',
+      );
+    registered.lastError = { errno, message };
+  }
+
+  /** An expired lease turns a BUSY record into a discard: a drain that was stuck behind it can go on. */
+  #leasesExpired(count: number): void {
+    this.counters.leasesExpired += count;
+    this.#observer.changed(this);
+    void this.watchers.wake(true, 0, this.#drainNumber);
+  }
+}
+
+/** Names the failure of a drain, for whoever asked for it. */
+export function drainErrorKey(result: DrainResult): ErrorKey | undefined {
+  switch (outcomeErrno(result)) {
+    case undefined:
+      return undefined;
+    case 'EBUSY':
+      return 'DRAIN_BUSY';
+    case 'E2BIG':
+      return 'DRAIN_RECORD_TOO_BIG';
+    case 'EINVAL':
+      if (result.number === 0) return 'BAD_FLAGS';
+      return result.error === undefined ? 'DRAIN_BAD_RECORD' : 'HANDLER_VERDICT';
+    case 'ENOSPC':
+      return 'HANDLER_NO_SPACE';
+    default:
+      return 'HANDLER_FAILED';
+  }
+}

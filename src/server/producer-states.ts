@@ -1,0 +1,118 @@
+import type { UserRing } from '../ring/index.js';
+import type { Clock } from './clock.js';
+import { RingbufdError } from './errors.js';
+
+/** The connection that speaks for a producer now. */
+export interface ProducerConnection {
+  /**
+   * Ends its influence at once, before a newer connection is welcomed: nothing more from it is stored, and its
+   * reservations are discarded. The socket is closed with 4506.
+   */
+  replace(): void;
+}
+
+/** What is kept of a producer between its connections: how far it got. */
+export class ProducerState {
+  /** Null for an anonymous connection, whose state ends with it. */
+  readonly id: string | null;
+  /** Name of the token that first used the id. */
+  readonly owner: string;
+  /** Last OUTPUT accepted as a whole. */
+  lastSeq = 0;
+  /** Samples held of OUTPUT `lastSeq + 1`. */
+  partial = 0;
+  /** End of the last acknowledged record. */
+  ackedPos = 0n;
+  connection: ProducerConnection | undefined;
+  lastSeenMs = 0;
+  acceptedSamples = 0;
+  acceptedBytes = 0;
+
+  constructor(id: string | null, owner: string) {
+    this.id = id;
+    this.owner = owner;
+  }
+
+  /** Notes that everything up to OUTPUT `seq` is in the ring. */
+  accept(seq: number, ring: UserRing): void {
+    this.lastSeq = seq;
+    this.partial = 0;
+    this.ackedPos = ring.producerPosition;
+  }
+}
+
+/** What to do with an OUTPUT frame. */
+export type OutputVerdict = 'store' | 'already_accepted' | 'ignore' | 'out_of_sequence';
+
+/**
+ * The sequence rules of OUTPUT, as a pure function.
+ * @param open number of the OUTPUT that an ERROR left open on this connection, 0 for none
+ */
+export function judgeOutput(
+  state: Pick<ProducerState, 'lastSeq'>,
+  open: number,
+  frame: { seq: number; resend: boolean },
+): OutputVerdict {
+  if (open !== 0 && frame.seq !== open) return 'ignore';
+  if (frame.seq === state.lastSeq + 1) return 'store';
+  return frame.resend && frame.seq <= state.lastSeq && frame.seq > 0 ? 'already_accepted' : 'out_of_sequence';
+}
+
+/** The producer states of one map, by producer id. Bounded: idle states are forgotten, least recently used first. */
+export class ProducerStates {
+  readonly #states = new Map<string, ProducerState>();
+  readonly #clock: Clock;
+  readonly #max: number;
+  readonly #ttlMs: number;
+
+  constructor(clock: Clock, max: number, ttlMs: number) {
+    this.#clock = clock;
+    this.#max = max;
+    this.#ttlMs = ttlMs;
+  }
+
+  get size(): number {
+    return this.#states.size;
+  }
+
+  get(id: string): ProducerState | undefined {
+    return this.#states.get(id);
+  }
+
+  /**
+   * The state of a producer id for a new connection.
+   * @returns the state, and whether it was there before
+   * @throws RingbufdError FORBIDDEN (the id belongs to another token), LIMIT_PRODUCERS
+   */
+  claim(id: string, owner: string): { state: ProducerState; resumed: boolean } {
+    const known = this.#states.get(id);
+    if (known !== undefined) {
+      if (known.owner !== owner)
+        throw new RingbufdError('FORBIDDEN', `producer id "${id}" belongs to another token on this map`);
+      // Re-inserted at the end: the map's order is the order of use.
+      this.#states.delete(id);
+      this.#states.set(id, known);
+      return { state: known, resumed: true };
+    }
+    this.#makeRoom();
+    const state = new ProducerState(id, owner);
+    this.#states.set(id, state);
+    return { state, resumed: false };
+  }
+
+  /** Notes that a state's connection has ended. */
+  release(state: ProducerState): void {
+    state.connection = undefined;
+    state.lastSeenMs = this.#clock.nowMs();
+  }
+
+  #makeRoom(): void {
+    const oldEnough = this.#clock.nowMs() - this.#ttlMs;
+    for (const [id, state] of this.#states) {
+      if (this.#states.size < this.#max) return;
+      if (state.connection === undefined && state.lastSeenMs <= oldEnough) this.#states.delete(id);
+    }
+    if (this.#states.size >= this.#max)
+      throw new RingbufdError('LIMIT_PRODUCERS', `${this.#max} producer ids are remembered on this map`);
+  }
+}

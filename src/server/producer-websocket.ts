@@ -1,0 +1,98 @@
+import type { Socket } from 'node:net';
+import { WebSocket } from 'ws';
+import type { HeartbeatPeer } from './heartbeat.js';
+import type { SessionSocket, SocketEvents } from './session-socket.js';
+
+/** Reasons for the closes that ws starts by itself when a message breaks RFC 6455 or a limit. */
+const closeReasons = new Map([
+  [1002, 'EPROTO: not a valid WebSocket frame'],
+  [1003, 'EPROTO: message type not supported'],
+  [1007, 'EPROTO: text that is not UTF-8'],
+  [1008, 'E2BIG: too many fragments'],
+  [1009, 'E2BIG: the message is over the frame limit'],
+]);
+
+/**
+ * The server side of a producer's WebSocket. ws answers the client's Close and its violations by calling `close` itself;
+ * overriding it is how a session gets to answer later, and how such a close gets a reason.
+ */
+export class ProducerWebSocket extends WebSocket {
+  /** Set by the gateway before the first message can arrive. */
+  events: SocketEvents | undefined;
+  #answering = false;
+
+  override close(code?: number, reason?: string | Buffer): void {
+    if (this.#answering || this.events === undefined) {
+      super.close(code, reason);
+    } else if (code !== undefined && closeReasons.has(code)) {
+      super.close(code, closeReasons.get(code));
+    } else if (this.readyState !== WebSocket.OPEN || !this.events.closing()) {
+      super.close(code, reason);
+    }
+  }
+
+  /** The daemon's own close, which no session is asked about. */
+  answer(code: number, reason: string): void {
+    this.#answering = true;
+    super.close(code, reason);
+  }
+}
+
+/** {@link ProducerWebSocket} as sessions and the heartbeat see it. */
+export class ProducerSocket implements SessionSocket, HeartbeatPeer {
+  awaitingPong = false;
+  readonly #ws: ProducerWebSocket;
+  readonly #tcp: Socket;
+  #corked = false;
+
+  constructor(ws: ProducerWebSocket, tcp: Socket) {
+    this.#ws = ws;
+    this.#tcp = tcp;
+  }
+
+  get queuedBytes(): number {
+    return this.#ws.bufferedAmount;
+  }
+
+  get congested(): boolean {
+    return this.#tcp.writableNeedDrain;
+  }
+
+  get deadlineSuspended(): boolean {
+    return this.#ws.events?.deadlineSuspended ?? false;
+  }
+
+  /** What is sent in one turn of the event loop leaves in one system call. */
+  send(message: Uint8Array | string): void {
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#tcp.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#tcp.uncork();
+      });
+    }
+    this.#ws.send(message);
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.answer(code, reason);
+  }
+
+  pause(): void {
+    this.#ws.pause();
+  }
+
+  resume(): void {
+    this.#ws.resume();
+  }
+
+  ping(): void {
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+}

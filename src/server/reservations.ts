@@ -1,0 +1,133 @@
+import type { Producer, ReservationOffset } from '../ring/index.js';
+import type { Clock } from './clock.js';
+import { RingbufdError } from './errors.js';
+
+/** Who holds reservations: a connection. Compared by identity only. */
+export interface ReservationHolder {
+  /** Open reservations of this holder, kept by the table. */
+  openReservations: number;
+}
+
+interface Reservation {
+  holder: ReservationHolder;
+  offset: ReservationOffset;
+  size: number;
+  deadlineMs: number;
+}
+
+/** Expired positions remembered per map, so that a late SUBMIT gets ESTALE and not ENOENT. */
+const REMEMBERED_EXPIRED = 1024;
+
+/**
+ * The open reservations of one map, by position. All leases are equally long, so that insertion order is expiry order
+ * and one timer, for the oldest, is enough.
+ */
+export class Reservations {
+  readonly #producer: Producer;
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #onExpired: (count: number) => void;
+  readonly #open = new Map<bigint, Reservation>();
+  readonly #expired = new Map<bigint, ReservationHolder>();
+  #cancelTimer: (() => void) | undefined;
+
+  /** @param onExpired called after leases ran out and their records became discards */
+  constructor(producer: Producer, clock: Clock, leaseMs: number, onExpired: (count: number) => void) {
+    this.#producer = producer;
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#onExpired = onExpired;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  add(holder: ReservationHolder, position: bigint, offset: ReservationOffset, size: number): void {
+    this.#open.set(position, { holder, offset, size, deadlineMs: this.#clock.nowMs() + this.#leaseMs });
+    holder.openReservations++;
+    this.#cancelTimer ??= this.#clock.after(this.#leaseMs, () => this.#expire());
+  }
+
+  /**
+   * Fills and submits.
+   * @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE (the reservation stays open)
+   */
+  submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
+    const reservation = this.#find(holder, position);
+    if (payload.length !== reservation.size)
+      throw new RingbufdError(
+        'RESERVATION_SIZE',
+        `${reservation.size} bytes are reserved at ${position}, the payload has ${payload.length}`,
+      );
+    this.#producer.fill(reservation.offset, payload);
+    this.#producer.submit(reservation.offset);
+    this.#remove(position, reservation);
+  }
+
+  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED */
+  discard(holder: ReservationHolder, position: bigint): void {
+    const reservation = this.#find(holder, position);
+    this.#producer.discard(reservation.offset);
+    this.#remove(position, reservation);
+  }
+
+  /** Discards everything that `holder` has open; returns how many that were. */
+  abandon(holder: ReservationHolder): number {
+    if (holder.openReservations === 0) return 0;
+    let abandoned = 0;
+    for (const [position, reservation] of this.#open) {
+      if (reservation.holder !== holder) continue;
+      this.#producer.discard(reservation.offset);
+      this.#remove(position, reservation);
+      abandoned++;
+    }
+    return abandoned;
+  }
+
+  /** Ends the timer: the map is going away. */
+  close(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#open.clear();
+    this.#expired.clear();
+  }
+
+  #find(holder: ReservationHolder, position: bigint): Reservation {
+    const reservation = this.#open.get(position);
+    if (reservation?.holder === holder) return reservation;
+    if (this.#expired.get(position) === holder)
+      throw new RingbufdError('RESERVATION_EXPIRED', `at ${position}`);
+    throw new RingbufdError('NO_RESERVATION', `nothing is reserved by this connection at ${position}`);
+  }
+
+  #remove(position: bigint, reservation: Reservation): void {
+    this.#open.delete(position);
+    reservation.holder.openReservations--;
+  }
+
+  #expire(): void {
+    this.#cancelTimer = undefined;
+    const now = this.#clock.nowMs();
+    let expired = 0;
+    for (const [position, reservation] of this.#open) {
+      if (reservation.deadlineMs > now) {
+        this.#cancelTimer = this.#clock.after(reservation.deadlineMs - now, () => this.#expire());
+        break;
+      }
+      this.#producer.discard(reservation.offset);
+      this.#remove(position, reservation);
+      this.#remember(position, reservation.holder);
+      expired++;
+    }
+    if (expired > 0) this.#onExpired(expired);
+  }
+
+  #remember(position: bigint, holder: ReservationHolder): void {
+    this.#expired.set(position, holder);
+    if (this.#expired.size > REMEMBERED_EXPIRED) {
+      const oldest = this.#expired.keys().next();
+      if (!oldest.done) this.#expired.delete(oldest.value);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { prefixThatFits, type Producer, type UserRing } from '../ring/index.js';
+
+/** A checked run that waits for room, or the rest of one. */
+export interface WaitingRun {
+  readonly run: Uint8Array;
+  readonly view: DataView;
+  /** Bytes of it that are in the ring already. */
+  at: number;
+  readonly atomic: boolean;
+  /** After more of it was stored. */
+  stored(records: number, bytes: number): void;
+  /** After all of it was stored; the run has left the queue. */
+  done(): void;
+}
+
+/**
+ * The connections that wait for room in one ring (on_full=block, plain mode), served in order of arrival and before
+ * anything newer: while somebody waits, nobody else may store.
+ */
+export class SpaceQueue {
+  readonly #ring: UserRing;
+  readonly #producer: Producer;
+  readonly #waiting: WaitingRun[] = [];
+  #serving = false;
+
+  constructor(ring: UserRing, producer: Producer) {
+    this.#ring = ring;
+    this.#producer = producer;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Room that a newcomer may use now: none while others wait. */
+  get roomForNewcomers(): number {
+    return this.#waiting.length > 0 ? 0 : this.#ring.free;
+  }
+
+  join(waiting: WaitingRun): void {
+    this.#waiting.push(waiting);
+    this.serve();
+  }
+
+  /** Takes a run out again: its connection has gone. What was stored of it stays. */
+  leave(waiting: WaitingRun): void {
+    const index = this.#waiting.indexOf(waiting);
+    if (index >= 0) this.#waiting.splice(index, 1);
+  }
+
+  /** Stores what fits now. Called whenever the consumer position has moved, and when the head of the queue has left. */
+  serve(): void {
+    // `done` may lead to the next output of the same connection, which joins the queue again: the loop below takes it.
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+        this.#storePrefix(head);
+        if (head.at < head.run.length) break;
+        this.leave(head);
+        head.done();
+      }
+    } finally {
+      this.#serving = false;
+    }
+  }
+
+  #storePrefix(head: WaitingRun): void {
+    const room = this.#ring.free;
+    const missing = head.run.length - head.at;
+    const fits =
+      missing > room && head.atomic ? { records: 0, bytes: 0 } : prefixThatFits(head.view, head.at, room);
+    if (fits.records === 0) return;
+    this.#producer.outputRun(head.run.subarray(head.at, head.at + fits.bytes));
+    head.at += fits.bytes;
+    head.stored(fits.records, fits.bytes);
+  }
+}
