@@ -1,8 +1,8 @@
 /** Composes the daemon and its HTTP server. Listens only when told to. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import fastify, { type FastifyBaseLogger } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
-import { registerApi } from './api/index.js';
+import { answerFrameworkError, registerApi } from './api/index.js';
 import type { RouteApp } from './api/route-app.js';
 import type { Clock } from './server/clock.js';
 import { hostInUrl, parseListen, type Config } from './server/config.js';
@@ -33,11 +33,12 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
   const loggerInstance: FastifyBaseLogger = options.logger;
   const app: RouteApp = fastify({
     loggerInstance,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.limits.max_body_bytes,
     trustProxy: config.trust_proxy,
     routerOptions: { maxParamLength: 256 },
     forceCloseConnections: 'idle',
+    frameworkErrors: (error, _request, reply) => void answerFrameworkError(error, reply, daemon.events),
   }).withTypeProvider<TypeBoxTypeProvider>();
   await registerApi(app, daemon, VERSION);
   app.server.on('upgrade', (request, socket, head) => daemon.gateway.handleUpgrade(request, socket, head));

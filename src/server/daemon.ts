@@ -4,7 +4,8 @@ import type { Logger } from 'pino';
 import { AccessControl } from './access-control.js';
 import { systemClock, type Clock } from './clock.js';
 import { ConnectionLimits } from './connection-limits.js';
-import { parseListen, type Config, type MapConfig } from './config.js';
+import { parseListen, type Config } from './config.js';
+import { declareMap } from './declared-maps.js';
 import { DrainScheduler } from './drain-scheduler.js';
 import { RingbufdError } from './errors.js';
 import { Events } from './events.js';
@@ -122,18 +123,8 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       events.close();
     },
   };
-  for (const declared of config.maps) await declareMap(daemon, declared);
+  for (const declared of config.maps) await declareMap(maps, declared);
   return daemon;
-}
-
-async function declareMap({ maps }: Daemon, declared: MapConfig): Promise<void> {
-  const { map } = maps.create(declared.name, {
-    maxEntries: declared.max_entries,
-    mode: declared.mode,
-    durability: declared.durability,
-  });
-  for (const { name, kind, config, trigger } of declared.handlers)
-    await map.putHandler(name, { kind, config, trigger });
 }
 
 /** Gives auto triggers and drains under way time to empty the rings. */

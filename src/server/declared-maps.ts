@@ -1,0 +1,51 @@
+import { resolve } from 'node:path';
+import { pino } from 'pino';
+import { systemClock } from './clock.js';
+import type { Config, ConfigProblem, MapConfig } from './config.js';
+import { RingbufdError } from './errors.js';
+import { HandlerTable } from './handler-table.js';
+import type { HostedMap } from './hosted-map.js';
+import type { MapRegistry } from './map-registry.js';
+
+/**
+ * Creates a map that the configuration declares, with its handlers.
+ * @throws RingbufdError when the map or a handler is refused
+ */
+export async function declareMap(maps: MapRegistry, declared: MapConfig): Promise<HostedMap> {
+  const { map } = maps.create(declared.name, {
+    maxEntries: declared.max_entries,
+    mode: declared.mode,
+    durability: declared.durability,
+  });
+  for (const { name, kind, config, trigger } of declared.handlers)
+    await map.putHandler(name, { kind, config, trigger });
+  return map;
+}
+
+/**
+ * Tries the declared handlers out without starting anything: what the schema cannot say, since each kind checks its own
+ * configuration.
+ */
+export async function checkDeclaredHandlers(config: Config): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  for (const [mapIndex, declared] of config.maps.entries()) {
+    const table = new HandlerTable({
+      map: declared.name,
+      dataDir: resolve(config.data_dir),
+      logger: pino({ level: 'silent' }),
+      clock: systemClock,
+      maxHandlers: config.limits.max_handlers_per_map,
+      maxDiskBytes: config.limits.max_file_bytes_per_map,
+    });
+    for (const [index, { name, kind, config: handlerConfig, trigger }] of declared.handlers.entries()) {
+      try {
+        await table.put(name, { kind, config: handlerConfig, trigger });
+      } catch (error) {
+        if (!(error instanceof RingbufdError)) throw error;
+        problems.push({ path: `maps[${mapIndex}].handlers[${index}]`, message: `${name}: ${error.detail}` });
+      }
+    }
+    await table.close();
+  }
+  return problems;
+}
