@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import type { OpenWebSocket, SocketEnd } from './socket.js';
+
+/** Bytes of a refused upgrade's body that are kept for the error message. */
+const MAX_REFUSAL_BODY_BYTES = 16_384;
+
+/**
+ * Opens a WebSocket with `ws`. Compression is off: samples are small and rest in the ring as they travel, and a deflate
+ * context costs more memory per connection than the rest of it.
+ */
+export const openWebSocket: OpenWebSocket = (url, subprotocols, limits, events) => {
+  const socket = new WebSocket(url, [...subprotocols], {
+    perMessageDeflate: false,
+    skipUTF8Validation: true,
+    followRedirects: false,
+    maxPayload: limits.maxMessageBytes,
+  });
+  let cause: unknown;
+  let refusal: SocketEnd['refusal'];
+
+  socket.on('open', () => events.opened(socket.protocol));
+  socket.on('message', (data, isBinary) => {
+    // With the default binaryType every message arrives as one Buffer.
+    if (isBinary) events.message(data as Uint8Array);
+    else events.text();
+  });
+  socket.on('unexpected-response', (_request, response: IncomingMessage) => {
+    void readStart(response).then((body) => {
+      refusal = { status: response.statusCode ?? 0, body };
+      socket.terminate();
+    });
+  });
+  socket.on('error', (error) => {
+    cause ??= error;
+  });
+  socket.on('close', (code, reason) => {
+    events.closed({
+      code,
+      reason: reason.toString(),
+      ...(refusal === undefined ? {} : { refusal }),
+      ...(cause === undefined ? {} : { cause }),
+    });
+  });
+
+  return {
+    get bufferedAmount() {
+      return socket.bufferedAmount;
+    },
+    send(bytes) {
+      // `ws` masks a view into a copy of its own before it returns.
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
+    },
+    close: (code, reason) => socket.close(code, reason),
+    terminate: () => socket.terminate(),
+  };
+};
+
+async function readStart(response: IncomingMessage): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size >= MAX_REFUSAL_BODY_BYTES) break;
+    }
+  } catch {
+    // A body that breaks off still leaves the status to report.
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return new TextDecoder().decode(bytes);
+}
