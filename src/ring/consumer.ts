@@ -71,7 +71,7 @@ export class Consumer {
     return this.#busy;
   }
 
-  /** What the drain under way, or else the last one that was not refused at its start, did. */
+  /** What the last drain that was not refused at its start did. Complete once it has ended. */
   get report(): Readonly<DrainReport> {
     return this.#report;
   }
@@ -184,7 +184,10 @@ export class Consumer {
     return samples;
   }
 
-  /** Releases the first `samples` samples of a run that {@link peekRun} collected, and the discards between them. */
+  /**
+   * Releases the first `samples` samples of a run that {@link peekRun} collected, and the discards between them; discards
+   * behind them go with the next peek. At most once for each peek.
+   */
   releaseRun(run: SampleRun, samples: number): void {
     for (let record = 0, released = 0; released < samples && record < run.records; record++) {
       if (run.isSample(record)) {

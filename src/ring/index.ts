@@ -44,6 +44,7 @@ export {
   type RingQuery,
   type UserRingAttributes,
 } from './user-ring.js';
+export { joinHalves } from './position.js';
 export { Producer, type ReservationOffset } from './producer.js';
 export { Consumer, type DrainReport, type SampleCallback, type Verdict } from './consumer.js';
 export { Dynptr } from './dynptr.js';

@@ -11,9 +11,14 @@
  */
 import { unsigned, wrapped } from './layout.js';
 
+/** The u64 of two int32 halves. Not for hot paths. */
+export function joinHalves(low: number, high: number): bigint {
+  return (BigInt(unsigned(high)) << 32n) | BigInt(unsigned(low));
+}
+
 /** The u64 at word `index`, as a BigInt. Not for hot paths. */
 export function loadPosition(words: Int32Array, index: number): bigint {
-  return (BigInt(unsigned(words[index + 1]!)) << 32n) | BigInt(unsigned(words[index]!));
+  return joinHalves(words[index]!, words[index + 1]!);
 }
 
 /** Stores a u64 at word `index`; the value is taken modulo 2^64. */

@@ -131,7 +131,8 @@ export class Producer {
    * @returns 0, or -ENOSPC with nothing stored when it does not fit as a whole
    */
   outputRun(run: Uint8Array): number {
-    if (run.length > this.#room) return -Errno.ENOSPC;
+    // On a direct ring whose positions are absurd, room may exceed the ring.
+    if (run.length > this.#room || run.length > this.#ring.size) return -Errno.ENOSPC;
     this.#copyIn(this.#words[PRODUCER_POS_WORD]! & this.#mask, run);
     // Pairs with the load of the producer position in the consumer's peek: the records are complete before they show.
     advance(this.#words, PRODUCER_POS_WORD, run.length, this.#shared);

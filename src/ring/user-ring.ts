@@ -98,13 +98,17 @@ export class UserRing {
     return this.used < this.size;
   }
 
-  /** Low 32 bits of the positions, as int32: enough to compare two places of one managed ring. */
+  /** Halves of the positions, as int32; the low ones are enough to compare two places of one managed ring. */
   get consumerLow(): number {
     return this.words[CONSUMER_POS_WORD]!;
   }
 
   get producerLow(): number {
     return this.words[PRODUCER_POS_WORD]!;
+  }
+
+  get producerHigh(): number {
+    return this.words[PRODUCER_POS_WORD + 1]!;
   }
 
   get consumerPosition(): bigint {

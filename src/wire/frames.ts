@@ -222,11 +222,11 @@ export interface DoneFrame {
 export type ServerFrame =
   WelcomeFrame | AckFrame | ErrorFrame | ReservedFrame | WakeupFrame | InfoFrame | DoneFrame;
 
-/** Why bytes are not a frame. `code` is stable; the message is for people. */
+/** Why bytes are not a frame. `error` is stable; the message is for people. */
 export interface FrameError {
   error: FrameErrorCode;
   message: string;
-  /** The op byte or name, as far as it could be read; 0 otherwise. */
+  /** The op, as far as it could be read; 0 otherwise. */
   op: number;
   /** The seq, as far as it could be read; 0n otherwise. */
   seq: bigint;
@@ -241,7 +241,6 @@ export type FrameErrorCode =
   | 'FRAME_RESERVED_NOT_ZERO'
   | 'FRAME_BODY_SIZE'
   | 'FRAME_SEQ_RANGE'
-  | 'FRAME_BAD_UTF8'
   | 'FRAME_BAD_JSON'
   | 'FRAME_BAD_FIELD';
 

@@ -20,13 +20,18 @@ const U32_MAX = 2 ** 32 - 1;
 
 type Fields = Record<string, unknown>;
 
+/** Characters shown of a field's name, which the sender chose. */
+const MAX_SHOWN_NAME = 64;
+
 /** Thrown inside this file only; turned into a FrameError at its edge. */
 class BadField extends Error {
   constructor(
     readonly field: string,
     expected: string,
   ) {
-    super(`field "${field}" must be ${expected}`);
+    super(
+      `field "${field.length > MAX_SHOWN_NAME ? `${field.slice(0, MAX_SHOWN_NAME)}…` : field}" must be ${expected}`,
+    );
   }
 }
 
