@@ -2,6 +2,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
+import { serveWithoutUpgrade, wantsWebSocket } from './api/ignored-upgrade.js';
 import { answerFrameworkError, registerApi } from './api/index.js';
 import type { RouteApp } from './api/route-app.js';
 import type { Clock } from './server/clock.js';
@@ -41,7 +42,10 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
     frameworkErrors: (error, _request, reply) => void answerFrameworkError(error, reply, daemon.events),
   }).withTypeProvider<TypeBoxTypeProvider>();
   await registerApi(app, daemon, VERSION);
-  app.server.on('upgrade', (request, socket, head) => daemon.gateway.handleUpgrade(request, socket, head));
+  app.server.on('upgrade', (request, socket, head) => {
+    if (wantsWebSocket(request)) daemon.gateway.handleUpgrade(request, socket, head);
+    else serveWithoutUpgrade(app.server, request, socket, head);
+  });
   await app.ready();
   return {
     daemon,

@@ -1,15 +1,16 @@
-import type { Daemon } from '../server/daemon.js';
 import { requireScope } from '../server/access-control.js';
+import type { Daemon } from '../server/daemon.js';
 import type { RouteApp } from './route-app.js';
 
-/**
- * Checks every request before anything of it is read further: Host and Origin always, the token and its scope on every
- * route that is not public.
- */
-export function registerAccess(app: RouteApp, { access }: Daemon): void {
+/** Checks Host and Origin of every request, of those to no route as well. */
+export function registerSourceCheck(app: RouteApp, { access }: Daemon): void {
+  app.addHook('onRequest', async (request) => access.checkSource(request.headers));
+}
+
+/** Checks the token and its scope on every route that is not public, before a body is read. */
+export function registerTokenCheck(app: RouteApp, { access }: Daemon): void {
   app.decorateRequest('identity', null);
   app.addHook('onRequest', async (request) => {
-    access.checkSource(request.headers);
     const { scope = 'admin' } = request.routeOptions.config;
     if (scope === 'public' || request.is404) return;
     request.identity = access.identify(request.headers);

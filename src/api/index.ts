@@ -1,53 +1,57 @@
 /** The control plane: fastify plugins around a daemon. */
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
-import underPressure from '@fastify/under-pressure';
 import type { Daemon } from '../server/daemon.js';
-import { registerAccess } from './access.js';
+import { registerSourceCheck, registerTokenCheck } from './access.js';
 import { registerBodyTypes } from './body-types.js';
 import { registerErrorHandling } from './error-handler.js';
+import { registerOverloadCheck, registerRateLimit, registerShutdownCheck } from './load-limits.js';
 import { registerDocs, registerOpenapi } from './openapi.js';
-import { isExemptFromRateLimit } from './rate-limit-exemption.js';
 import type { RouteApp } from './route-app.js';
+import { recordRoutes } from './route-list.js';
 import { registerDrainRoutes } from './routes/drain.js';
 import { registerHandlerRoutes } from './routes/handlers.js';
-import { registerHealthRoutes } from './routes/health.js';
 import { registerMapRoutes } from './routes/maps.js';
+import { registerOperationRoutes } from './routes/operations.js';
 import { registerProducerRoutes } from './routes/producers.js';
 import { registerSampleRoutes } from './routes/samples.js';
 import { validatorCompiler } from './validation.js';
 
-const MINUTE_MS = 60_000;
+/** Time for which a browser may remember the answer to a preflight, in seconds. */
+const PREFLIGHT_MAX_AGE_S = 600;
 
-/** Registers everything on a bare fastify instance. */
+/** Registers everything on a bare fastify instance. The order of the checks is the order of the calls below. */
 export async function registerApi(app: RouteApp, daemon: Daemon, version: string): Promise<void> {
-  const { config, events } = daemon;
-  const { limits } = config;
   app.setValidatorCompiler(validatorCompiler);
-  registerErrorHandling(app, events);
+  recordRoutes(app);
+  registerErrorHandling(app, daemon.events);
   await registerOpenapi(app, version);
-  registerAccess(app, daemon);
-  registerBodyTypes(app, limits.max_body_bytes);
-  await app.register(helmet, { contentSecurityPolicy: false });
+
+  // The pages at /docs bring a policy of their own, and whether there is TLS is for the proxy in front to know.
+  await app.register(helmet, { contentSecurityPolicy: false, strictTransportSecurity: false });
+  registerSourceCheck(app, daemon);
   await app.register(cors, {
-    origin: [...config.allowed_origins],
+    // The check above has refused every origin that is neither this daemon's own nor listed.
+    origin: (origin, answer) => answer(null, origin ?? false),
     methods: ['GET', 'PUT', 'POST', 'DELETE'],
-    maxAge: 600,
+    exposedHeaders: ['Retry-After', 'Allow'],
+    maxAge: PREFLIGHT_MAX_AGE_S,
+    // Its refusal would not be problem+json.
+    strictPreflight: false,
   });
-  if (limits.max_requests_per_minute > 0)
-    await app.register(rateLimit, {
-      max: limits.max_requests_per_minute,
-      timeWindow: MINUTE_MS,
-      allowList: (request) => isExemptFromRateLimit(request, config.trust_proxy),
-    });
-  if (limits.max_event_loop_delay_ms > 0)
-    await app.register(underPressure, { maxEventLoopDelay: limits.max_event_loop_delay_ms });
+  await registerRateLimit(app, daemon);
+  await registerOverloadCheck(app, daemon);
+  registerTokenCheck(app, daemon);
+  registerShutdownCheck(app, daemon);
+  registerBodyTypes(app, daemon.config.limits.max_body_bytes);
+
   registerMapRoutes(app, daemon);
   registerSampleRoutes(app, daemon);
   registerHandlerRoutes(app, daemon);
   registerDrainRoutes(app, daemon);
   registerProducerRoutes(app, daemon);
-  registerHealthRoutes(app, daemon);
+  registerOperationRoutes(app, daemon);
   await registerDocs(app);
 }
+
+export { answerFrameworkError } from './error-handler.js';

@@ -16,6 +16,7 @@ export const JSON_TYPE = 'application/json';
 export const OCTET_STREAM_TYPE = 'application/octet-stream';
 export const NDJSON_TYPE = 'application/x-ndjson';
 export const RECORDS_TYPE = 'application/vnd.ringbuf.records';
+export const PROBLEM_TYPE = 'application/problem+json';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -23,6 +24,8 @@ declare module 'fastify' {
     scope?: Action | 'public';
     /** Content types that the body may have; none: the route takes no body. */
     bodyTypes?: readonly string[];
+    /** Answered also while the event loop is late. */
+    evenOverloaded?: boolean;
   }
   interface FastifyRequest {
     /** Set for every route that is not public. */

@@ -1,12 +1,15 @@
 /** Every payload shape of the REST interface: validation, static types and openapi.yaml come from here. */
-import { Type, type Static, type TSchema } from 'typebox';
+import { Type, type TSchema } from 'typebox';
+import { RingbufdError } from '../server/errors.js';
 import { handlerKinds } from '../server/handlers/index.js';
 import { NAME_PATTERN, NAME_RULE } from '../server/names.js';
 import { CompleteTriggerSchema, TriggerSchema } from '../server/trigger.js';
+import { PROBLEM_TYPE } from './route-app.js';
+import { problemOf } from '../server/problem.js';
 
 const closed = { additionalProperties: false };
 const U64 = (description: string) =>
-  Type.String({ pattern: '^[0-9]+$', description: `${description} (u64, decimal)` });
+  Type.String({ pattern: '^[0-9]+$', description: `${description} (u64, decimal)`, examples: ['72'] });
 const Count = (description: string) => Type.Integer({ minimum: 0, description });
 
 const Name = (what: string) => Type.String({ pattern: NAME_PATTERN, description: `${what}: ${NAME_RULE}` });
@@ -33,7 +36,10 @@ export const Problem = Type.Object(
     retryable: Type.Boolean(),
     retry_after_ms: Type.Integer({ minimum: 0, description: '0: no advice on when' }),
   },
-  { title: 'Problem', description: 'RFC 9457 problem details' },
+  {
+    title: 'Problem',
+    description: 'RFC 9457 problem details',
+  },
 );
 
 export const CreateMap = Type.Object(
@@ -50,24 +56,31 @@ export const CreateMap = Type.Object(
     value_size: Type.Number({ default: 0, description: 'must be 0, as in bpf_map_create' }),
     map_flags: Type.Number({ default: 0, description: '0 or BPF_F_NUMA_NODE (4, ignored)' }),
   },
-  { ...closed, title: 'CreateMap' },
+  {
+    ...closed,
+    title: 'CreateMap',
+    examples: [{ max_entries: 65536, mode: 'managed', durability: 'memory' }],
+  },
 );
 
-const MapCountersShape = Type.Object({
-  accepted_samples: Count('samples that took room in the ring, reservations included'),
-  accepted_bytes: Count('bytes that they took: headers, payloads, padding'),
-  drained_samples: Count('samples that a handler answered for'),
-  discarded_samples: Count('discarded records that drains skipped'),
-  buffered_samples: Type.Integer({ description: 'accepted - drained - discarded' }),
-  drains: Count('drains, refused ones not counted'),
-  stops: Count('drains whose callback returned 1'),
-  wakeups_sent: Count('WAKEUP frames queued'),
-  wakeups_suppressed: Count('drains that woke nobody because of NO_WAKEUP'),
-  wakeups_coalesced: Count('WAKEUP frames merged for slow clients'),
-  wakeups_forced: Count('wakes that went to all watchers'),
-  refused: Type.Record(Type.String(), Type.Integer(), { description: 'by "errno|reason"' }),
-  drain_errors: Type.Record(Type.String(), Type.Integer(), { description: 'by errno' }),
-});
+const MapCountersShape = Type.Object(
+  {
+    accepted_samples: Count('samples that took room in the ring, reservations included'),
+    accepted_bytes: Count('bytes that they took: headers, payloads, padding'),
+    drained_samples: Count('samples that a handler answered for'),
+    discarded_samples: Count('discarded records that drains skipped'),
+    buffered_samples: Type.Integer({ description: 'accepted - drained - discarded' }),
+    drains: Count('drains, refused ones not counted'),
+    stops: Count('drains whose callback returned 1'),
+    wakeups_sent: Count('WAKEUP frames queued'),
+    wakeups_suppressed: Count('drains that woke nobody because of NO_WAKEUP'),
+    wakeups_coalesced: Count('WAKEUP frames merged for slow clients'),
+    wakeups_forced: Count('wakes that went to all watchers'),
+    refused: Type.Record(Type.String(), Type.Integer(), { description: 'by "errno|reason"' }),
+    drain_errors: Type.Record(Type.String(), Type.Integer(), { description: 'by errno' }),
+  },
+  { title: 'MapCounters' },
+);
 
 export const MapInfo = Type.Object(
   {
@@ -94,10 +107,13 @@ export const MapInfo = Type.Object(
     handlers: Type.Array(Type.String()),
     counters: MapCountersShape,
   },
-  { title: 'Map' },
+  { title: 'Map', description: 'A map' },
 );
 
-export const MapList = Type.Object({ maps: Type.Array(MapInfo) }, { title: 'MapList' });
+export const MapList = Type.Object(
+  { maps: Type.Array(MapInfo) },
+  { title: 'MapList', description: 'The maps' },
+);
 
 export const QueryInfo = Type.Object(
   {
@@ -107,36 +123,48 @@ export const QueryInfo = Type.Object(
     producer_pos: U64('BPF_RB_PROD_POS'),
     writable: Type.Boolean({ description: 'poll(2) for POLLOUT' }),
   },
-  { title: 'Query' },
+  { title: 'Query', description: 'What bpf_ringbuf_query answers' },
 );
 
 export const PeekQuery = Type.Object(
-  { limit: Type.Integer({ minimum: 1, default: 16, description: 'most samples returned' }) },
+  {
+    limit: Type.Integer({
+      minimum: 1,
+      default: 16,
+      description: 'most samples returned; limits.max_peek_samples bounds it further',
+    }),
+  },
   closed,
 );
 
 const JsonSample = Type.Union([Type.String(), Type.Object({ b64: Type.String() })], {
+  title: 'Sample',
   description: 'a string when the sample is UTF-8 text, else {"b64":"…"}',
 });
 
 export const PeekedSamples = Type.Object(
   {
     samples: Type.Array(
-      Type.Object({
-        pos: U64('where its record starts'),
-        len: Count('payload bytes'),
-        state: Type.Enum(['ready', 'busy', 'discarded']),
-        sample: JsonSample,
-        truncated: Type.Boolean({ description: 'the payload is longer than what is shown' }),
-      }),
+      Type.Object(
+        {
+          pos: U64('where its record starts'),
+          len: Count('payload bytes'),
+          state: Type.Enum(['ready', 'busy', 'discarded'], {
+            description: 'busy: reserved and not yet submitted; only of a ready record the payload is shown',
+          }),
+          sample: JsonSample,
+          truncated: Type.Boolean({ description: 'the payload is longer than what is shown' }),
+        },
+        { title: 'PeekedSample' },
+      ),
     ),
   },
-  { title: 'PeekedSamples' },
+  { title: 'PeekedSamples', description: 'Records from the head of the ring on' },
 );
 
 export const Stored = Type.Object(
   { accepted: Count('samples stored'), producer_pos: U64('producer position behind them') },
-  { title: 'Stored' },
+  { title: 'Stored', description: 'All of it is stored' },
 );
 
 export const PutHandler = Type.Object(
@@ -145,7 +173,17 @@ export const PutHandler = Type.Object(
     config: Type.Record(Type.String(), Type.Unknown(), { default: {}, description: 'keys of that kind' }),
     trigger: TriggerSchema,
   },
-  { ...closed, title: 'PutHandler' },
+  {
+    ...closed,
+    title: 'PutHandler',
+    examples: [
+      {
+        kind: 'file',
+        config: { format: 'ndjson' },
+        trigger: { mode: 'auto', flags: [], min_bytes: 1, max_delay_ms: 0 },
+      },
+    ],
+  },
 );
 
 export const HandlerInfo = Type.Object(
@@ -162,10 +200,13 @@ export const HandlerInfo = Type.Object(
       description: 'of the last drain, if it failed',
     }),
   },
-  { title: 'Handler' },
+  { title: 'Handler', description: 'A handler as registered, with the defaults of its kind filled in' },
 );
 
-export const HandlerList = Type.Object({ handlers: Type.Array(HandlerInfo) }, { title: 'HandlerList' });
+export const HandlerList = Type.Object(
+  { handlers: Type.Array(HandlerInfo) },
+  { title: 'HandlerList', description: 'The handlers' },
+);
 
 export const DrainRequest = Type.Object(
   {
@@ -176,7 +217,11 @@ export const DrainRequest = Type.Object(
     }),
     ctx: Type.Record(Type.String(), Type.Unknown(), { default: {}, description: 'handed to the handler' }),
   },
-  { ...closed, title: 'DrainRequest' },
+  {
+    ...closed,
+    title: 'DrainRequest',
+    examples: [{ handler: 'h', flags: ['BPF_RB_NO_WAKEUP'], ctx: {} }],
+  },
 );
 
 const drainFields = {
@@ -190,7 +235,22 @@ const drainFields = {
   drain_number: Count('the seq of its WAKEUPs; 0 for a drain that did not begin'),
 };
 
-export const DrainInfo = Type.Object(drainFields, { title: 'DrainResult' });
+export const DrainInfo = Type.Object(drainFields, {
+  title: 'DrainResult',
+  description: 'What the drain did',
+  examples: [
+    {
+      ret: 2,
+      drained: 2,
+      discarded: 1,
+      stopped: false,
+      wakeup: true,
+      producer_pos: '72',
+      consumer_pos: '72',
+      drain_number: 1,
+    },
+  ],
+});
 
 export const DrainProblem = Type.Object(
   { ...Problem.properties, ...Type.Partial(Type.Object(drainFields)).properties },
@@ -215,12 +275,29 @@ export const ProducerInfo = Type.Object(
     waiting_for_room: Type.Boolean(),
     queued_bytes: Count('not yet taken by the client'),
   },
-  { title: 'Producer' },
+  { title: 'Producer', description: 'A connected producer' },
 );
 
-export const ProducerList = Type.Object({ producers: Type.Array(ProducerInfo) }, { title: 'ProducerList' });
+export const ProduceQuery = Type.Object(
+  {
+    producer: Type.Optional(
+      Type.String({ description: 'stable identity, for exactly-once resume; absent: anonymous, no resume' }),
+    ),
+    on_full: Type.Optional(
+      Type.String({
+        description: 'reject (the default): a full ring is answered with ENOSPC; block: it pauses the socket',
+      }),
+    ),
+  },
+  { title: 'ProduceQuery' },
+);
 
-export const Health = Type.Object({ status: Type.String() }, { title: 'Health' });
+export const ProducerList = Type.Object(
+  { producers: Type.Array(ProducerInfo) },
+  { title: 'ProducerList', description: 'The connections' },
+);
+
+export const Health = Type.Object({ status: Type.String() }, { title: 'Health', description: 'Yes' });
 
 export const MetricsInfo = Type.Object(
   {
@@ -234,16 +311,47 @@ export const MetricsInfo = Type.Object(
       ),
     ),
   },
-  { title: 'Metrics' },
+  { title: 'Metrics', description: 'Series by metric name' },
 );
 
-/** Response map of a route: its good answers, and problem+json for everything else. */
-export function responses<Good extends Record<number, TSchema>>(
-  good: Good,
-): Good & { '4xx': typeof Problem; '5xx': typeof Problem } {
-  return { ...good, '4xx': Problem, '5xx': Problem };
+interface ProblemResponses<Shape extends TSchema> {
+  '4xx': { description: string; content: Record<typeof PROBLEM_TYPE, { schema: Shape }> };
+  '5xx': { description: string; content: Record<typeof PROBLEM_TYPE, { schema: Shape }> };
 }
 
-export type CreateMapBody = Static<typeof CreateMap>;
-export type PutHandlerBody = Static<typeof PutHandler>;
-export type DrainRequestBody = Static<typeof DrainRequest>;
+/** The kinds of handlers and the keys of their configs, as Markdown for people. */
+export const handlerKindsText = handlerKinds
+  .map(({ kind, description, configSchema }) => {
+    const { properties } = configSchema as {
+      properties?: Record<string, { default?: unknown; description?: string }>;
+    };
+    const keys = Object.entries(properties ?? {}).map(
+      ([key, field]) =>
+        `  - \`${key}\`${field.default === undefined ? '' : ` (default \`${JSON.stringify(field.default)}\`)`}: ${field.description}`,
+    );
+    return [`- **${kind}** ${description}`, ...keys].join('\n');
+  })
+  .join('\n');
+
+/** Response map of a route: its good answers, and problem+json for everything else. */
+export function responses<Good extends Record<number, unknown>>(
+  good: Good,
+): Good & ProblemResponses<TSchema> {
+  return responsesOr(Problem, good);
+}
+
+/** As {@link responses}, for a route whose problems have members of their own. */
+export function responsesOr<Good extends Record<number, unknown>, Shape extends TSchema>(
+  problem: Shape,
+  good: Good,
+): Good & ProblemResponses<Shape> {
+  const answer = (description: string, example: RingbufdError) => ({
+    description,
+    content: { [PROBLEM_TYPE]: { schema: problem, example: problemOf(example) } },
+  });
+  return {
+    ...good,
+    '4xx': answer('Refused', new RingbufdError('NO_MAP', 'no map is named "host"')),
+    '5xx': answer('Failed', new RingbufdError('SHUTTING_DOWN', undefined, { retryAfterMs: 1000 })),
+  };
+}

@@ -1,6 +1,7 @@
 /** The daemon's objects as REST shows them. */
 import type { Static } from 'typebox';
-import type { DrainResult, HostedMap } from '../server/hosted-map.js';
+import type { HostedMap } from '../server/hosted-map.js';
+import type { DrainResult } from '../server/map-drains.js';
 import type { RegisteredHandler } from '../server/handler-table.js';
 import type { DrainScheduler } from '../server/drain-scheduler.js';
 import type { DrainInfo, HandlerInfo, MapInfo, QueryInfo } from './schemas.js';

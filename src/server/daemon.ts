@@ -62,7 +62,12 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
   const observer: MapObserver = {
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
-    drained: (map, handler, _result, seconds) => events.drained(map, handler.name, seconds),
+    drained: (map, handler, seconds) => events.drained(map, handler, seconds),
+    handlerRemoved: (map, handler) => events.handlerRemoved(map, handler),
+    closed: (map) => {
+      scheduler.forget(map);
+      events.mapClosed(map);
+    },
   };
   const maps = new MapRegistry(
     {
@@ -116,7 +121,8 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       gateway.drain();
       for (const map of maps)
         for (const connection of [...map.connections]) connection.disconnect('SHUTTING_DOWN');
-      await finishDrains(maps, clock, graceMs);
+      scheduler.flush();
+      await finishDrains(daemon, graceMs);
       scheduler.stop();
       for (const map of maps) await closeMap(map, logger);
       heartbeat.stop();
@@ -128,14 +134,10 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
 }
 
 /** Gives auto triggers and drains under way time to empty the rings. */
-async function finishDrains(maps: MapRegistry, clock: Clock, graceMs: number): Promise<void> {
+async function finishDrains({ maps, scheduler, clock }: Daemon, graceMs: number): Promise<void> {
   const deadline = clock.nowMs() + graceMs;
-  const unfinished = (): boolean => {
-    for (const map of maps)
-      if (map.draining || (map.handlers.auto !== undefined && map.ring.used > 0)) return true;
-    return false;
-  };
-  while (unfinished() && clock.nowMs() < deadline)
+  const isBusy = (): boolean => [...maps].some((map) => map.draining || scheduler.isBusy(map));
+  while (isBusy() && clock.nowMs() < deadline)
     await new Promise<void>((done) => clock.after(DRAIN_POLL_MS, done));
 }
 

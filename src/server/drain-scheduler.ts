@@ -7,7 +7,9 @@ import { BPF_MAX_USER_RINGBUF_SAMPLES } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { flagsFromNames } from './drain-flags.js';
 import { RingbufdError } from './errors.js';
-import type { DrainResult, HostedMap } from './hosted-map.js';
+import type { RegisteredHandler } from './handler-table.js';
+import type { HostedMap } from './hosted-map.js';
+import type { DrainResult } from './map-drains.js';
 import type { Trigger } from './trigger.js';
 
 type AutoTrigger = Extract<Trigger, { mode: 'auto' }>;
@@ -24,7 +26,7 @@ export interface SchedulerSettings {
 /** The auto trigger of one map. */
 interface AutoDrain {
   readonly map: HostedMap;
-  readonly handler: string;
+  readonly registered: RegisteredHandler;
   readonly trigger: AutoTrigger;
   readonly flags: number;
   /** `parked`: nothing to do until something changes. */
@@ -51,6 +53,7 @@ export class DrainScheduler {
   readonly #autos = new Map<HostedMap, AutoDrain>();
   #queue: AutoDrain[] = [];
   #scheduled = false;
+  #flushing = false;
   #stopped = false;
 
   constructor(clock: Clock, settings: SchedulerSettings) {
@@ -58,22 +61,25 @@ export class DrainScheduler {
     this.#settings = settings;
   }
 
-  /** The map's auto trigger is new, other, or gone. */
+  /** The map's auto trigger may be new, other, or gone. */
   triggerChanged(map: HostedMap): void {
+    const registered = map.handlers.auto;
+    // Another handler of the map has changed: nothing that this one is doing is touched.
+    if (registered !== undefined && this.#autos.get(map)?.registered === registered) return;
     this.forget(map);
-    const auto = map.handlers.auto;
-    if (auto === undefined || auto.trigger.mode !== 'auto' || map.closed || this.#stopped) return;
+    if (registered?.trigger.mode !== 'auto' || map.closed || this.#stopped) return;
     this.#autos.set(map, {
       map,
-      handler: auto.name,
-      trigger: auto.trigger,
-      flags: flagsFromNames(auto.trigger.flags),
+      registered,
+      trigger: registered.trigger,
+      flags: flagsFromNames(registered.trigger.flags),
       state: 'parked',
       cancelTimer: undefined,
       backoffMs: 0,
       changed: false,
       turnCostMs: 0,
-      turnLimit: FIRST_TURN_SAMPLES,
+      // A handler that is awaited leaves the loop to others by itself.
+      turnLimit: registered.handler.shape === 'batch' ? this.#settings.maxTurnSamples : FIRST_TURN_SAMPLES,
     });
   }
 
@@ -102,6 +108,18 @@ export class DrainScheduler {
     return { state, backoff_ms: auto.backoffMs };
   }
 
+  /** From now on triggers wait for nothing: what is in the rings is drained, however little it is. */
+  flush(): void {
+    this.#flushing = true;
+    for (const auto of this.#autos.values()) if (auto.state === 'parked') this.#consider(auto);
+  }
+
+  /** Whether the trigger of a map has a drain before it: now, in the queue, or after its back-off. */
+  isBusy(map: HostedMap): boolean {
+    const state = this.#autos.get(map)?.state;
+    return state !== undefined && state !== 'parked';
+  }
+
   /** Ends all triggers; a drain under way ends by itself. */
   stop(): void {
     this.#stopped = true;
@@ -114,9 +132,14 @@ export class DrainScheduler {
     const used = map.ring.used;
     // A direct map whose positions are absurd has nothing that a drain could use.
     if (used === 0 || used > map.ring.size) return;
-    if (used >= trigger.min_bytes) this.#enqueue(auto);
-    else if (trigger.max_delay_ms > 0)
-      auto.cancelTimer ??= this.#clock.after(trigger.max_delay_ms, () => this.#enqueue(auto));
+    if (used >= trigger.min_bytes || this.#flushing) {
+      this.#enqueue(auto);
+    } else if (trigger.max_delay_ms > 0 && auto.cancelTimer === undefined) {
+      // The oldest sample may have come while the last drain was still busy with others.
+      const delay = trigger.max_delay_ms - (map.oldestAgeMs ?? 0);
+      if (delay <= 0) this.#enqueue(auto);
+      else auto.cancelTimer = this.#clock.after(delay, () => this.#enqueue(auto));
+    }
   }
 
   #enqueue(auto: AutoDrain): void {
@@ -152,14 +175,14 @@ export class DrainScheduler {
     const started = this.#clock.nowMs();
     let result: DrainResult | Promise<DrainResult>;
     try {
-      result = auto.map.drain(auto.handler, auto.flags, {}, auto.turnLimit);
+      result = auto.map.drain(auto.registered.name, auto.flags, {}, auto.turnLimit);
     } catch (error) {
       this.#failed(auto, error);
       return;
     }
     if (result instanceof Promise) {
       result.then(
-        (value) => this.#drained(auto, value, started),
+        (value) => this.#drained(auto, value),
         (error: unknown) => this.#failed(auto, error),
       );
     } else {
@@ -167,17 +190,19 @@ export class DrainScheduler {
     }
   }
 
-  #drained(auto: AutoDrain, result: DrainResult, started: number): void {
+  /** @param started when the drain began; absent for one that awaited its handler, whose time is not the loop's */
+  #drained(auto: AutoDrain, result: DrainResult, started?: number): void {
     if (this.#autos.get(auto.map) !== auto) return;
     const turns = result.drained + result.discarded;
-    this.#learn(auto, turns, this.#clock.nowMs() - started);
+    // Before the limit learns from this drain: it is the one that this drain had.
+    const wasBounded = turns >= auto.turnLimit;
+    if (started !== undefined) this.#learn(auto, turns, this.#clock.nowMs() - started);
     if (turns > 0) auto.backoffMs = 0;
     if (result.ret < 0) {
       this.#backOff(auto);
       return;
     }
     auto.state = 'parked';
-    const wasBounded = turns >= auto.turnLimit;
     if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.used > 0) this.#enqueue(auto);
     // After a verdict 1, and after a drain that released nothing, only a change is a reason to drain again.
     else if (auto.changed || (turns > 0 && !result.stopped)) this.#consider(auto);

@@ -31,6 +31,12 @@ export const catalogue = {
     title: 'this path does not take that method',
     advice: 'The Allow header names the methods that it takes.',
   }),
+  UPGRADE_REQUIRED: entry({
+    errno: 'EPROTO',
+    status: 426,
+    title: 'this path is a WebSocket',
+    advice: 'Connect with a WebSocket client; over plain HTTP samples go to POST /v1/maps/{map}/samples.',
+  }),
   BAD_REQUEST: entry({
     errno: 'EINVAL',
     title: 'the request is not of the documented form',
@@ -66,7 +72,7 @@ export const catalogue = {
     errno: 'EINVAL',
     title: 'a ring cannot be created with these attributes',
     advice:
-      'max_entries is a power of two and a multiple of 4096, in bytes; key_size and value_size are 0, map_flags 0 or 4.',
+      'In bytes, max_entries is a power of two and a multiple of 4096; key_size and value_size are 0, map_flags 0 or 4.',
   }),
   MAP_TOO_BIG: entry({
     errno: 'E2BIG',

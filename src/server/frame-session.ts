@@ -3,6 +3,7 @@ import {
   CloseCode,
   decodeClientFrame,
   decodeClientJson,
+  FRAME_HEADER_SIZE,
   isFrameError,
   Op,
   PROTOCOL_VERSION,
@@ -29,6 +30,12 @@ const utf8 = new TextDecoder();
 const opsOfMode: Record<'managed' | 'direct', ReadonlySet<number>> = {
   managed: new Set([Op.OUTPUT, Op.RESERVE, Op.SUBMIT, Op.DISCARD]),
   direct: new Set([Op.WRITE, Op.COMMIT]),
+};
+
+/** Bytes of a SUBMIT beside the payload that count towards the frame limit, at least. */
+const SUBMIT_OVERHEAD: Record<FrameDialect, number> = {
+  binary: 8,
+  json: '{"op":"submit","position":"18446744073709551615","sample":""}'.length - FRAME_HEADER_SIZE,
 };
 
 const reservationReasons: Partial<Record<ErrorKey, RefusalReason>> = {
@@ -61,6 +68,11 @@ export class FrameSession extends ProducerSession implements Watcher {
   override closing(): boolean {
     this.#flushAck();
     return false;
+  }
+
+  override violated(code: number): void {
+    this.#flushAck();
+    super.violated(code);
   }
 
   override drained(): void {
@@ -120,7 +132,7 @@ export class FrameSession extends ProducerSession implements Watcher {
     switch (frame.op) {
       case Op.RESERVE: {
         // A reservation that could never be submitted would only block the ring until its lease ends.
-        if (frame.size + 8 > this.options.maxFrameBytes) {
+        if (frame.size + SUBMIT_OVERHEAD[this.#dialect] > this.options.maxFrameBytes) {
           this.map.counters.refuse('E2BIG', 'never_fits');
           throw new RingbufdError(
             'NEVER_FITS',
@@ -213,6 +225,8 @@ export class FrameSession extends ProducerSession implements Watcher {
   #storeOutput(frame: OutputFrame): void {
     const { map, state } = this;
     const { run } = frame;
+    // Sent as new: a partial of an earlier frame with this number is closed and nothing is skipped.
+    if (!frame.resend) state.partial = 0;
     const view = new DataView(run.buffer, run.byteOffset, run.byteLength);
     const records = checkRun(view, map.ring.size);
     if (records < 0 || (frame.atomic && run.length > map.ring.size)) {
@@ -221,8 +235,6 @@ export class FrameSession extends ProducerSession implements Watcher {
       this.#outputError(frame, new RingbufdError(malformed ? 'BAD_RUN' : 'NEVER_FITS'));
       return;
     }
-    // Sent as new: a partial of an earlier frame with this number is closed and nothing is skipped.
-    if (!frame.resend) state.partial = 0;
     const at = skipRecords(view, state.partial);
     if (at < 0) {
       map.counters.refuse('EINVAL', 'bad_run');
@@ -249,7 +261,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   }
 
   #accepted(seq: number): void {
-    this.state.accept(seq, this.map.ring);
+    this.state.accept(seq);
     this.#open = 0;
     this.map.counters.acceptedFrames++;
     this.#oweAck();
@@ -286,6 +298,10 @@ export class FrameSession extends ProducerSession implements Watcher {
 
   #badFrame(error: FrameError): void {
     const isOutput = error.op === Op.OUTPUT && error.errno === 'EINVAL';
+    if (isOutput && this.#open !== 0 && Number(error.seq) !== this.#open) {
+      this.map.counters.refuse('EAGAIN', 'ignored_after_error');
+      return;
+    }
     this.map.counters.refuse(error.errno, 'bad_frame');
     // A refused OUTPUT is open like any other one that an ERROR answered, if it is the one that was due.
     if (isOutput && this.#open === 0 && Number(error.seq) === this.state.lastSeq + 1)

@@ -105,12 +105,14 @@ export class HandlerTable {
     const { file, diskBytes } = handler.claim;
     let taken = 0;
     for (const other of others) {
-      if (other.handler.claim?.file === file)
+      if (other.handler.claim === undefined) continue;
+      if (sharesFiles(other.handler.claim.file, file))
         throw new RingbufdError(
           'HANDLER_CONFIG',
-          `handler "${other.name}" writes ${join('out', this.#options.map, file)} already: choose another config.name`,
+          `handler "${other.name}" writes ${join('out', this.#options.map, other.handler.claim.file)} and what it is ` +
+            'rotated to: choose another config.name',
         );
-      taken += other.handler.claim?.diskBytes ?? 0;
+      taken += other.handler.claim.diskBytes;
     }
     if (taken + diskBytes > this.#options.maxDiskBytes)
       throw new RingbufdError(
@@ -119,4 +121,13 @@ export class HandlerTable {
           `limits.max_file_bytes_per_map (${this.#options.maxDiskBytes})`,
       );
   }
+}
+
+/** Whether two files are the same, or one is what the other is rotated to. */
+function sharesFiles(a: string, b: string): boolean {
+  return a === b || isRotationOf(a, b) || isRotationOf(b, a);
+}
+
+function isRotationOf(rotated: string, file: string): boolean {
+  return rotated.startsWith(`${file}.`) && /^\d+$/.test(rotated.slice(file.length + 1));
 }

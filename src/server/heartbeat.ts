@@ -2,7 +2,7 @@ import type { Clock } from './clock.js';
 
 /** A connection that is asked for a sign of life now and then. */
 export interface HeartbeatPeer {
-  /** Set by the heartbeat when it pings; cleared by the peer at every sign of life. */
+  /** Set by the heartbeat when it pings; cleared by the peer at every sign of life, and when a pause ends. */
   awaitingPong: boolean;
   /** A connection that the daemon itself has paused cannot answer: its silence does not count. */
   readonly deadlineSuspended: boolean;

@@ -1,16 +1,13 @@
 /**
  * One named map: a ring with its producers' states, reservations, waiting connections, watchers and handlers.
- * The only caller of drains.
+ * The only caller of drains (map-drains.ts).
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import {
-  BPF_RB_FORCE_WAKEUP,
   checkRun,
-  Consumer,
   createUserRing,
   Errno,
-  isValidDrainFlags,
   Producer,
   recordSize,
   type ReservationOffset,
@@ -18,14 +15,15 @@ import {
   type UserRing,
 } from '../ring/index.js';
 import type { Clock } from './clock.js';
-import { runDrain, outcomeErrno, type DrainOutcome } from './drain-runner.js';
-import { RingbufdError, type ErrorKey } from './errors.js';
+import { RingbufdError } from './errors.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
 import { MapCounters } from './map-counters.js';
+import { MapDrains, type DrainResult } from './map-drains.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
 import { Reservations, type ReservationHolder } from './reservations.js';
 import { SpaceQueue } from './space-queue.js';
+import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
 
 /** What a map is created with; two maps are the same when these are. */
@@ -54,7 +52,10 @@ export interface MapObserver {
   /** The handler with the auto trigger has changed, or there is none any more. */
   triggerChanged(map: HostedMap): void;
   /** A drain has ended: its duration, for the histogram. */
-  drained(map: HostedMap, handler: RegisteredHandler, result: DrainResult, seconds: number): void;
+  drained(map: HostedMap, handler: string, seconds: number): void;
+  handlerRemoved(map: HostedMap, handler: string): void;
+  /** The map is closed: nothing of it is to be kept. */
+  closed(map: HostedMap): void;
 }
 
 /** A connected producer, as operators see it. */
@@ -65,15 +66,6 @@ export interface ConnectedProducer extends ProducerConnection {
   describe(): Record<string, unknown>;
   /** Ends the connection: 4507 by an operator, 4504 when the map goes, 4412 at shutdown. */
   disconnect(key: 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN'): void;
-}
-
-export interface DrainResult extends DrainOutcome {
-  /** Number of the drain on this map, 1, 2, 3…; 0 when it was refused before it began. */
-  number: number;
-  producerPos: bigint;
-  consumerPos: bigint;
-  /** Resolves when every WAKEUP of this drain is queued; `undefined` when they are already. */
-  wakeupsQueued: Promise<void> | undefined;
 }
 
 /** Advice to a producer that found the ring full: a map that drains itself has room sooner. */
@@ -95,13 +87,11 @@ export class HostedMap {
   readonly connections = new Set<ConnectedProducer>();
   readonly settings: MapSettings;
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #observer: MapObserver;
   readonly #producer: Producer;
-  readonly #consumer: Consumer;
+  readonly #drains: MapDrains;
   readonly #reservations: Reservations;
   readonly #oldest = new OldestSample();
-  #drainNumber = 0;
   #closed = false;
 
   constructor(
@@ -114,15 +104,14 @@ export class HostedMap {
     this.attributes = attributes;
     this.settings = settings;
     this.#clock = deps.clock;
-    this.#log = deps.logger;
     this.#observer = deps.observer;
     this.createdAtMs = deps.clock.wallMs();
     this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode });
     this.#producer = new Producer(this.ring);
-    this.#consumer = new Consumer(this.ring);
     this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs);
     this.waiting = new SpaceQueue(this.ring, this.#producer);
-    this.watchers = new WakeupHub(this.ring, this.counters, deps.clock);
+    const room = (): number => this.waiting.roomForNewcomers;
+    this.watchers = new WakeupHub(this.ring, room, this.counters, deps.clock);
     this.#reservations = new Reservations(this.#producer, deps.clock, settings.leaseMs, (count) =>
       this.#leasesExpired(count),
     );
@@ -134,15 +123,27 @@ export class HostedMap {
       maxHandlers: settings.maxHandlers,
       maxDiskBytes: settings.maxDiskBytes,
     });
+    this.#drains = new MapDrains({
+      map: name,
+      incarnation: this.incarnation,
+      ring: this.ring,
+      counters: this.counters,
+      watchers: this.watchers,
+      oldest: this.#oldest,
+      clock: deps.clock,
+      logger: deps.logger,
+      onConsumerMoved: () => this.waiting.serve(),
+      onEnded: (registered, seconds) => deps.observer.drained(this, registered.name, seconds),
+    });
   }
 
   get draining(): boolean {
-    return this.#consumer.busy;
+    return this.#drains.busy;
   }
 
   /** Number of the last drain. */
   get drainNumber(): number {
-    return this.#drainNumber;
+    return this.#drains.number;
   }
 
   get openReservations(): number {
@@ -162,13 +163,13 @@ export class HostedMap {
 
   /** Stores a checked run that fits: the caller has looked at the room. */
   store(run: Uint8Array, records: number): void {
-    this.#oldest.note(this.ring.producerLow, this.#clock.nowMs());
     this.#producer.outputRun(run);
     this.stored(records, run.length);
   }
 
   /** Books what was stored, here or by the queue of waiting connections. */
   stored(records: number, bytes: number): void {
+    if (records > 0) this.#oldest.note((this.ring.producerLow - bytes) | 0, this.#clock.nowMs());
     this.counters.acceptedSamples += records;
     this.counters.acceptedBytes += bytes;
     this.#observer.changed(this);
@@ -218,7 +219,9 @@ export class HostedMap {
     }
     const position = this.ring.producerPosition;
     const low = this.ring.producerLow;
-    const offset: ReservationOffset = this.#producer.reserve(size);
+    // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
+    const mustWait = this.waiting.length > 0 && recordSize(size) <= this.ring.size;
+    const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
     if (offset === -Errno.ENOSPC) {
       this.counters.refuse('ENOSPC', 'ring_full');
       throw new RingbufdError(
@@ -281,30 +284,24 @@ export class HostedMap {
   }
 
   /**
-   * One drain through a registered handler. What follows it (blocked outputs go on, watchers are woken, the books are
-   * written) has happened when the result is there.
-   * @param maxTurns bound on loop turns, for the scheduler
+   * One drain through a registered handler, see {@link MapDrains.run}.
    * @throws RingbufdError NO_HANDLER, HANDLER_CTX: nothing was drained
    */
   drain(name: string, flags: number, ctx: unknown, maxTurns?: number): DrainResult | Promise<DrainResult> {
-    const registered = this.handlers.get(name);
-    if (!isValidDrainFlags(flags)) return this.#refuseDrain(-Errno.EINVAL, 'bad_flags');
-    if (this.#consumer.busy) return this.#refuseDrain(-Errno.EBUSY, 'drain_busy');
-    const started = this.#clock.nowMs();
-    const { handler } = registered;
-    const request = { handler, ctx, flags, maxTurns, map: this.name, incarnation: this.incarnation };
-    const outcome = runDrain(this.ring, this.#consumer, request, () => this.#consumerMoved());
-    return outcome instanceof Promise
-      ? outcome.then((value) => this.#finish(registered, value, flags, started))
-      : this.#finish(registered, outcome, flags, started);
+    return this.#drains.run(this.handlers.get(name), flags, ctx, maxTurns);
   }
 
-  /** @throws RingbufdError MAP_BUSY during a drain, and what {@link HandlerTable.put} throws */
+  /** @throws RingbufdError MAP_BUSY during a drain, HANDLER_CONFIG, and what {@link HandlerTable.put} throws */
   async putHandler(
     name: string,
     spec: HandlerSpec,
   ): Promise<{ registered: RegisteredHandler; created: boolean }> {
     this.#refuseDuringDrain();
+    if (spec.trigger.mode === 'auto' && neverFires(spec.trigger, this.ring.size))
+      throw new RingbufdError(
+        'HANDLER_CONFIG',
+        `trigger.min_bytes is ${spec.trigger.min_bytes}, the ring has ${this.ring.size} and max_delay_ms is 0: it would never drain`,
+      );
     const result = await this.handlers.put(name, spec);
     this.#observer.triggerChanged(this);
     this.#observer.changed(this);
@@ -316,6 +313,7 @@ export class HostedMap {
     this.#refuseDuringDrain();
     await this.handlers.delete(name);
     this.#observer.triggerChanged(this);
+    this.#observer.handlerRemoved(this, name);
   }
 
   /** Whether the map is gone: late callers find out. */
@@ -332,93 +330,20 @@ export class HostedMap {
     this.#closed = true;
     for (const connection of [...this.connections]) connection.disconnect(key);
     this.#reservations.close();
+    this.#observer.closed(this);
     await this.handlers.close();
   }
 
   #refuseDuringDrain(): void {
-    if (!this.#consumer.busy) return;
+    if (!this.draining) return;
     this.counters.refuse('EBUSY', 'map_busy');
     throw new RingbufdError('MAP_BUSY', `map "${this.name}" is being drained`);
-  }
-
-  /** A drain that does not begin: no number, no wakeup, nothing touched. */
-  #refuseDrain(ret: number, reason: 'bad_flags' | 'drain_busy'): DrainResult {
-    this.counters.refuse(reason === 'bad_flags' ? 'EINVAL' : 'EBUSY', reason);
-    const nothing = { drained: 0, discarded: 0, stopped: false, wakeup: false, error: undefined };
-    return { ret, ...nothing, number: 0, ...this.#positions(), wakeupsQueued: undefined };
-  }
-
-  #finish(registered: RegisteredHandler, outcome: DrainOutcome, flags: number, started: number): DrainResult {
-    const { ring, counters } = this;
-    const number = ++this.#drainNumber;
-    counters.drains++;
-    counters.drainedSamples += outcome.drained;
-    counters.discardedSamples += outcome.discarded;
-    if (outcome.stopped) counters.stops++;
-    this.#noteError(registered, outcome);
-    const positions = this.#positions();
-    const turns = outcome.drained + outcome.discarded;
-    if (turns > 0) this.#consumerMoved();
-    let wakeupsQueued: Promise<void> | undefined;
-    if (outcome.wakeup)
-      wakeupsQueued = this.watchers.wake((flags & BPF_RB_FORCE_WAKEUP) !== 0, outcome.drained, number);
-    else if (turns > 0) counters.wakeupsSuppressed++;
-    if (ring.used === 0) this.#oldest.clear();
-    else this.#oldest.trim(ring.consumerLow);
-    const result = { ...outcome, number, ...positions, wakeupsQueued };
-    this.#observer.drained(this, registered, result, (this.#clock.nowMs() - started) / 1000);
-    return result;
-  }
-
-  #positions(): { producerPos: bigint; consumerPos: bigint } {
-    return { producerPos: this.ring.producerPosition, consumerPos: this.ring.consumerPosition };
-  }
-
-  /** Blocked outputs go on whenever the consumer position moved, whatever the drain's flags say. */
-  #consumerMoved(): void {
-    if (this.waiting.length > 0) this.waiting.serve();
-  }
-
-  /** Logs an error once, until it goes away or changes: not once per drain, and never once per sample. */
-  #noteError(registered: RegisteredHandler, outcome: DrainOutcome): void {
-    const errno = outcomeErrno(outcome);
-    if (errno === undefined) {
-      registered.lastError = null;
-      return;
-    }
-    this.counters.drainError(errno);
-    const message = outcome.error instanceof Error ? outcome.error.message : errno;
-    if (registered.lastError?.message !== message)
-      this.#log.warn(
-        { map: this.name, handler: registered.name, errno, err: outcome.error },
-        'a drain failed; its sample stays at the head of the ring',
-      );
-    registered.lastError = { errno, message };
   }
 
   /** An expired lease turns a BUSY record into a discard: a drain that was stuck behind it can go on. */
   #leasesExpired(count: number): void {
     this.counters.leasesExpired += count;
     this.#observer.changed(this);
-    void this.watchers.wake(true, 0, this.#drainNumber);
-  }
-}
-
-/** Names the failure of a drain, for whoever asked for it. */
-export function drainErrorKey(result: DrainResult): ErrorKey | undefined {
-  switch (outcomeErrno(result)) {
-    case undefined:
-      return undefined;
-    case 'EBUSY':
-      return 'DRAIN_BUSY';
-    case 'E2BIG':
-      return 'DRAIN_RECORD_TOO_BIG';
-    case 'EINVAL':
-      if (result.number === 0) return 'BAD_FLAGS';
-      return result.error === undefined ? 'DRAIN_BAD_RECORD' : 'HANDLER_VERDICT';
-    case 'ENOSPC':
-      return 'HANDLER_NO_SPACE';
-    default:
-      return 'HANDLER_FAILED';
+    void this.watchers.wake(true, 0, this.drainNumber);
   }
 }

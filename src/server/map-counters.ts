@@ -1,25 +1,27 @@
 import type { ErrnoName } from '../ring/index.js';
 
 /** Why something was refused or dropped: the `reason` label. A closed list keeps the metrics' cardinality bounded. */
-export type RefusalReason =
-  | 'ring_full'
-  | 'never_fits'
-  | 'bad_run'
-  | 'bad_frame'
-  | 'sequence'
-  | 'ignored_after_error'
-  | 'not_allowed'
-  | 'bad_argument'
-  | 'reservation_unknown'
-  | 'reservation_expired'
-  | 'reservation_size'
-  | 'reservation_limit'
-  | 'producer_limit'
-  | 'fenced'
-  | 'connection_lost'
-  | 'drain_busy'
-  | 'bad_flags'
-  | 'map_busy';
+export const refusalReasons = {
+  ring_full: 'no room now (ENOSPC)',
+  never_fits: 'larger than the ring, a dynptr or the frame limit allow',
+  bad_run: 'an OUTPUT or a body that is not a run of records',
+  bad_frame: 'a message that is not a frame of the protocol, or whose fields are out of range',
+  sequence: 'an OUTPUT out of sequence; its connection is closed',
+  ignored_after_error: 'an OUTPUT that came while an earlier one was open after an ERROR',
+  not_allowed: 'an operation that a map of this mode does not take',
+  bad_argument: 'a WRITE past twice the ring size',
+  reservation_unknown: 'SUBMIT or DISCARD at a position that this connection has not reserved',
+  reservation_expired: 'SUBMIT or DISCARD after the lease',
+  reservation_size: 'SUBMIT with another size than the reserved one',
+  reservation_limit: 'RESERVE over limits.max_reservations_per_connection',
+  fenced: 'a message of a connection that was being closed by the daemon',
+  connection_lost: 'a message that waited for room, or behind one that did, when its connection ended',
+  drain_busy: 'a drain while another one was under way',
+  bad_flags: 'a drain with unknown flag bits',
+  bad_ctx: 'a drain whose ctx its handler refused',
+  map_busy: 'a change of the map or its handlers during a drain',
+} as const;
+export type RefusalReason = keyof typeof refusalReasons;
 
 /**
  * The numbers of one map, plain fields that hot paths add to; events.ts turns them into metrics when somebody looks.
@@ -33,6 +35,8 @@ export class MapCounters {
   acceptedFrames = 0;
   drainedSamples = 0;
   discardedSamples = 0;
+  /** Bytes that drains gave back: drained and discarded records. */
+  releasedBytes = 0;
   reservations = 0;
   /** Reservations that became discards because their lease ran out. */
   leasesExpired = 0;

@@ -89,9 +89,10 @@ export class MapRegistry {
   /** @throws RingbufdError NO_MAP, MAP_BUSY */
   async delete(name: string): Promise<void> {
     const map = this.get(name);
-    await map.close('NO_MAP');
-    this.#maps.delete(name);
-    this.#ringBytes -= map.attributes.maxEntries;
+    const closed = map.close('NO_MAP');
+    // Only now that it was not refused, and before anybody else gets a turn: a map that is going is found by nobody.
+    if (map.closed && this.#maps.delete(name)) this.#ringBytes -= map.attributes.maxEntries;
+    await closed;
   }
 }
 

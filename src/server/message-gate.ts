@@ -15,6 +15,7 @@ export class MessageGate {
   readonly #onIdle: () => void;
   #held: HeldMessage[] = [];
   #shut = false;
+  #dropped = false;
 
   /** @param onIdle called when everything that was held has been handled */
   constructor(
@@ -46,24 +47,23 @@ export class MessageGate {
   /** Handles what was held, until the session waits again; then reads on. */
   open(): void {
     this.#shut = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const [index, { data, isBinary }] of held.entries()) {
-      this.#handle(data, isBinary);
-      // The handler may have shut the gate again, which the compiler cannot see.
-      if (this.#shut as boolean) {
-        this.#held = held.slice(index + 1);
-        return;
-      }
+    // Each message leaves the queue before it is handled: its handler may shut the gate again, or drop the rest.
+    for (let next = this.#held.shift(); next !== undefined; next = this.#held.shift()) {
+      this.#handle(next.data, next.isBinary);
+      if (this.#shut as boolean) return;
     }
+    if (this.#dropped) return;
     this.#socket.resume();
     this.#onIdle();
   }
 
-  /** Forgets what is held; returns how many messages that were. */
+  /** Forgets what is held, for good: the session has ended. Returns how many messages that were. */
   drop(): number {
+    this.#dropped = true;
     const dropped = this.#held.length;
     this.#held = [];
+    // A paused socket would never see the end of the closing handshake.
+    this.#socket.resume();
     return dropped;
   }
 }

@@ -1,5 +1,7 @@
-/** Marks kept at most; when they are used up every second one goes, so that the resolution halves and nothing grows. */
+/** Marks kept at most; when they are used up, about half of them go, evenly over the time they span. */
 const MAX_MARKS = 64;
+/** Between two marks, in ms, as long as there are few. */
+const FINEST_RESOLUTION_MS = 1;
 
 /**
  * Tells how long the oldest sample of a managed ring has been waiting, without a timestamp per sample: it notes at which
@@ -8,7 +10,7 @@ const MAX_MARKS = 64;
 export class OldestSample {
   #positions: number[] = [];
   #times: number[] = [];
-  #resolutionMs = 1;
+  #resolutionMs = FINEST_RESOLUTION_MS;
 
   /** Notes that a record starting at producer position `low` (low half) is stored at `nowMs`. */
   note(low: number, nowMs: number): void {
@@ -27,13 +29,15 @@ export class OldestSample {
       this.#positions.splice(0, passed);
       this.#times.splice(0, passed);
     }
+    // A backlog that made the marks coarse has been drained.
+    if (this.#times.length === 1) this.#resolutionMs = FINEST_RESOLUTION_MS;
   }
 
   /** Forgets everything: the ring is empty. */
   clear(): void {
     this.#positions.length = 0;
     this.#times.length = 0;
-    this.#resolutionMs = 1;
+    this.#resolutionMs = FINEST_RESOLUTION_MS;
   }
 
   /** Milliseconds that the oldest sample has waited; 0 when there is none. Exact to the resolution of the marks. */
@@ -42,8 +46,15 @@ export class OldestSample {
   }
 
   #thin(): void {
-    this.#positions = this.#positions.filter((_, index) => index % 2 === 0);
-    this.#times = this.#times.filter((_, index) => index % 2 === 0);
-    this.#resolutionMs *= 2;
+    const span = this.#times[this.#times.length - 1]! - this.#times[0]!;
+    this.#resolutionMs = Math.max(2 * this.#resolutionMs, (2 * span) / MAX_MARKS);
+    let nextMs = -Infinity;
+    const kept = this.#times.map((ms) => {
+      if (ms < nextMs) return false;
+      nextMs = ms + this.#resolutionMs;
+      return true;
+    });
+    this.#positions = this.#positions.filter((_, index) => kept[index]);
+    this.#times = this.#times.filter((_, index) => kept[index]);
   }
 }

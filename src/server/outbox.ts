@@ -1,5 +1,6 @@
 import { CloseCode, Op, type AckFrame, type ServerFrame, type WakeupFrame } from '../wire/index.js';
 import { EncodedFrame } from './encoded-frame.js';
+import { catalogue } from './errors.js';
 import type { SessionSocket } from './session-socket.js';
 
 /** How frames are written on a connection. */
@@ -74,7 +75,8 @@ export class Outbox {
     this.#socket.send(this.#dialect === 'binary' ? encoded.binary : encoded.json);
     if (this.#socket.queuedBytes <= this.#maxQueuedBytes) return;
     this.#closed = true;
-    this.#socket.close(CloseCode.SLOW_CLIENT, 'ENOSPC: the client reads too slowly');
+    const { errno, title } = catalogue.SLOW_CLIENT;
+    this.#socket.close(CloseCode.SLOW_CLIENT, `${errno}: ${title}`);
     this.#onSlow();
   }
 }

@@ -39,10 +39,14 @@ export class PlainSession extends ProducerSession {
         `E2BIG: a record of ${size} bytes, the ring has ${map.ring.size}`,
       );
     } else {
-      map.counters.acceptedFrames++;
       const run = buildRun([sample]);
-      if (size <= map.waiting.roomForNewcomers) this.store(run, 1);
-      else this.wait(run, new DataView(run.buffer), 0, false, ignore, ignore);
+      const accepted = (): void => void map.counters.acceptedFrames++;
+      if (size <= map.waiting.roomForNewcomers) {
+        this.store(run, 1);
+        accepted();
+      } else {
+        this.wait(run, new DataView(run.buffer), 0, false, ignore, accepted);
+      }
     }
   }
 

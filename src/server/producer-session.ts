@@ -28,6 +28,10 @@ export interface SessionOptions {
   onSlow: () => void;
 }
 
+/** RFC 6455 §7.4.1: the codes with which ws answers a message over the limit, and one of too many fragments. */
+const MESSAGE_TOO_BIG = 1009;
+const TOO_MANY_FRAGMENTS = 1008;
+
 const closeCodes = {
   DISCONNECTED: CloseCode.DISCONNECTED,
   NO_MAP: CloseCode.NO_MAP,
@@ -96,6 +100,12 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     this.#hangUpBecause(key);
   }
 
+  violated(code: number): void {
+    if (code === MESSAGE_TOO_BIG) this.map.counters.refuse('E2BIG', 'never_fits');
+    else this.map.counters.refuse(code === TOO_MANY_FRAGMENTS ? 'E2BIG' : 'EPROTO', 'bad_frame');
+    this.fence();
+  }
+
   closed(): void {
     this.fence();
   }
@@ -124,8 +134,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
   /** Stores a checked run that fits now. */
   protected store(run: Uint8Array, records: number): void {
     this.map.store(run, records);
-    this.state.acceptedSamples += records;
-    this.state.acceptedBytes += run.length;
+    this.state.stored(records, run.length, this.map.ring);
   }
 
   /**
@@ -149,8 +158,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       at,
       atomic,
       stored: (records, bytes) => {
-        this.state.acceptedSamples += records;
-        this.state.acceptedBytes += bytes;
+        this.state.stored(records, bytes, this.map.ring);
         this.map.stored(records, bytes);
         onStored(records);
       },
@@ -172,8 +180,9 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     if (this.#waiting !== undefined) {
       this.map.waiting.leave(this.#waiting);
       this.#waiting = undefined;
-      // Whoever stood behind it may fit.
+      // Whoever stood behind it may fit, and when nobody does, others have room that they were refused.
       this.map.waiting.serve();
+      if (this.map.waiting.roomForNewcomers > 0) void this.map.watchers.wake(true, 0, this.map.drainNumber);
     }
     this.map.abandon(this);
     this.map.connections.delete(this);
@@ -181,8 +190,6 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
   }
 
   #hangUpBecause(key: keyof typeof closeCodes): void {
-    // A paused socket would never see the answer to the close.
-    this.socket.resume();
     this.hangUp(closeCodes[key], `${catalogue[key].errno}: ${catalogue[key].title}`);
   }
 }

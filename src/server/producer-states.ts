@@ -1,4 +1,4 @@
-import type { UserRing } from '../ring/index.js';
+import { joinHalves, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 
@@ -21,23 +21,41 @@ export class ProducerState {
   lastSeq = 0;
   /** Samples held of OUTPUT `lastSeq + 1`. */
   partial = 0;
-  /** End of the last acknowledged record. */
-  ackedPos = 0n;
   connection: ProducerConnection | undefined;
   lastSeenMs = 0;
   acceptedSamples = 0;
   acceptedBytes = 0;
+  /** Halves of the end of the last record stored, and of the last one acknowledged: no BigInt per frame. */
+  #storedLow = 0;
+  #storedHigh = 0;
+  #ackedLow = 0;
+  #ackedHigh = 0;
 
   constructor(id: string | null, owner: string) {
     this.id = id;
     this.owner = owner;
   }
 
-  /** Notes that everything up to OUTPUT `seq` is in the ring. */
-  accept(seq: number, ring: UserRing): void {
+  /** End of the last acknowledged record. */
+  get ackedPos(): bigint {
+    return joinHalves(this.#ackedLow, this.#ackedHigh);
+  }
+
+  /** Books records of this producer that were stored just now, at the end of the ring. */
+  stored(records: number, bytes: number, ring: UserRing): void {
+    this.acceptedSamples += records;
+    this.acceptedBytes += bytes;
+    if (records === 0) return;
+    this.#storedLow = ring.producerLow;
+    this.#storedHigh = ring.producerHigh;
+  }
+
+  /** Notes that everything up to OUTPUT `seq` is in the ring. An empty OUTPUT acknowledges no further record. */
+  accept(seq: number): void {
     this.lastSeq = seq;
     this.partial = 0;
-    this.ackedPos = ring.producerPosition;
+    this.#ackedLow = this.#storedLow;
+    this.#ackedHigh = this.#storedHigh;
   }
 }
 

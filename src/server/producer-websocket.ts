@@ -24,7 +24,9 @@ export class ProducerWebSocket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     if (this.#answering || this.events === undefined) {
       super.close(code, reason);
-    } else if (code !== undefined && closeReasons.has(code)) {
+    } else if (code !== undefined && reason === undefined) {
+      // A violation that ws has found. The peer's own Close comes with a reason, be it an empty one.
+      this.events.violated(code);
       super.close(code, closeReasons.get(code));
     } else if (this.readyState !== WebSocket.OPEN || !this.events.closing()) {
       super.close(code, reason);
@@ -84,7 +86,9 @@ export class ProducerSocket implements SessionSocket, HeartbeatPeer {
     this.#ws.pause();
   }
 
+  /** Silence does not count while paused; the pong may be among what is read from now on. */
   resume(): void {
+    this.awaitingPong = false;
     this.#ws.resume();
   }
 

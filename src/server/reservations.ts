@@ -81,6 +81,8 @@ export class Reservations {
       this.#producer.discard(reservation.offset);
       this.#remove(position, reservation);
       abandoned++;
+      // The rest of the table is other connections'.
+      if (holder.openReservations === 0) break;
     }
     return abandoned;
   }

@@ -18,6 +18,8 @@ export interface SocketEvents {
   message(data: Uint8Array, isBinary: boolean): void;
   /** The peer has begun the closing handshake. Returns true to answer it later, with {@link SessionSocket.close}. */
   closing(): boolean;
+  /** The peer broke RFC 6455 or a limit; the connection is about to be closed with `code`. */
+  violated(code: number): void;
   /** The connection is gone. */
   closed(): void;
   /** The socket is no longer congested. */

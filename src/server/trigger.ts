@@ -41,6 +41,7 @@ const autoOptions = { additionalProperties: false, description: 'Drains by itsel
  * configuration, whose defaults are filled in before it is checked.
  */
 export const CompleteTriggerSchema = Type.Union([ManualTrigger, Type.Object(auto, autoOptions)], {
+  title: 'CompleteTrigger',
   default: { mode: 'manual' },
   description: 'When the handler drains.',
 });
@@ -60,7 +61,7 @@ export const TriggerSchema = Type.Union(
       autoOptions,
     ),
   ],
-  { default: { mode: 'manual' }, description: 'When the handler drains.' },
+  { title: 'Trigger', default: { mode: 'manual' }, description: 'When the handler drains.' },
 );
 export type TriggerInput = DeepReadonly<Static<typeof TriggerSchema>>;
 

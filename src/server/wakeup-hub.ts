@@ -19,31 +19,50 @@ interface Wake {
   finish: () => void;
 }
 
-/** Watchers served before the event loop gets a turn. */
-const SLICE = 128;
+interface Entry {
+  readonly watcher: Watcher;
+  minFree: number;
+  /** Number of the last pass that came by here, or that was under way when the watcher joined. */
+  pass: number;
+}
 
 /**
  * Pushes WAKEUP frames to the watchers of one map. A pass over many watchers runs in slices; wakes that come while one
  * is under way are merged into the next pass, so that the work waiting here is bounded by two passes.
+ *
+ * No wakeup is lost: a watcher that was there when a wake came is looked at once after it, with the room there is then;
+ * one that joins later, or asks again, is looked at when it does.
  */
 export class WakeupHub {
   readonly #ring: UserRing;
+  readonly #room: () => number;
   readonly #counters: MapCounters;
   readonly #clock: Clock;
-  readonly #minFree = new Map<Watcher, number>();
-  #order: Watcher[] = [];
+  readonly #sliceSize: number;
+  readonly #entries = new Map<Watcher, Entry>();
+  #order: Entry[] = [];
   #cursor = 0;
+  /** Number of the current pass, or of the last one. */
+  #pass = 0;
+  /** Watchers that the current pass has not come by yet. */
+  #left = 0;
   #running: Wake | undefined;
   #next: Wake | undefined;
 
-  constructor(ring: UserRing, counters: MapCounters, clock: Clock) {
+  /**
+   * @param room bytes that a newcomer could store now, which min_free is compared with
+   * @param sliceSize watchers served before the event loop gets a turn
+   */
+  constructor(ring: UserRing, room: () => number, counters: MapCounters, clock: Clock, sliceSize = 128) {
     this.#ring = ring;
+    this.#room = room;
     this.#counters = counters;
     this.#clock = clock;
+    this.#sliceSize = sliceSize;
   }
 
   get size(): number {
-    return this.#minFree.size;
+    return this.#entries.size;
   }
 
   /**
@@ -53,14 +72,23 @@ export class WakeupHub {
    * @param drainNumber of the map's last drain
    */
   watch(watcher: Watcher, minFree: number, drainNumber: number): void {
-    if (!this.#minFree.has(watcher)) this.#order.push(watcher);
-    this.#minFree.set(watcher, minFree);
-    if (this.#ring.free >= minFree) this.#send(watcher, this.#frame(false, true, 0, drainNumber));
+    const known = this.#entries.get(watcher);
+    if (known !== undefined) {
+      known.minFree = minFree;
+    } else {
+      const entry = { watcher, minFree, pass: this.#pass };
+      this.#entries.set(watcher, entry);
+      this.#order.push(entry);
+    }
+    if (this.#room() >= minFree) this.#send(watcher, this.#frame(false, true, 0, drainNumber));
   }
 
   unwatch(watcher: Watcher): void {
-    if (!this.#minFree.delete(watcher)) return;
-    const index = this.#order.indexOf(watcher);
+    const entry = this.#entries.get(watcher);
+    if (entry === undefined) return;
+    this.#entries.delete(watcher);
+    if (this.#running !== undefined && entry.pass !== this.#pass) this.#left--;
+    const index = this.#order.indexOf(entry);
     this.#order.splice(index, 1);
     if (index < this.#cursor) this.#cursor--;
   }
@@ -75,10 +103,8 @@ export class WakeupHub {
     if (this.#order.length === 0) return undefined;
     if (this.#running === undefined) {
       const wake = newWake(forced, drained, drainNumber);
-      this.#running = wake;
-      this.#runPass(wake, this.#order.length);
-      // runPass may have finished it on the spot.
-      return this.#running === wake ? wake.finished : undefined;
+      this.#begin(wake);
+      return this.#isRunning(wake) ? wake.finished : undefined;
     }
     if (this.#next === undefined) {
       this.#next = newWake(forced, drained, drainNumber);
@@ -90,27 +116,44 @@ export class WakeupHub {
     return this.#next.finished;
   }
 
-  #runPass(wake: Wake, left: number): void {
-    const slice = Math.min(left, SLICE);
-    const free = this.#ring.free;
+  /** Not after a pass that was short enough to finish on the spot. */
+  #isRunning(wake: Wake): boolean {
+    return this.#running === wake;
+  }
+
+  #begin(wake: Wake): void {
+    this.#running = wake;
+    this.#pass++;
+    this.#left = this.#order.length;
+    this.#slice(wake);
+  }
+
+  #slice(wake: Wake): void {
+    const room = this.#room();
     const frame = this.#frame(wake.forced, false, wake.drained, wake.drainNumber);
-    for (let i = 0; i < slice && this.#order.length > 0; i++) {
+    for (let served = 0; served < this.#sliceSize && this.#left > 0;) {
       // The pass starts after the watcher served last, so that under constant wakes nobody is always first.
       if (this.#cursor >= this.#order.length) this.#cursor = 0;
-      const watcher = this.#order[this.#cursor++]!;
-      if (wake.forced || free >= this.#minFree.get(watcher)!) this.#send(watcher, frame);
+      const entry = this.#order[this.#cursor++]!;
+      if (entry.pass === this.#pass) continue;
+      entry.pass = this.#pass;
+      this.#left--;
+      served++;
+      if (wake.forced || room >= entry.minFree) this.#send(entry.watcher, frame);
       else this.#counters.wakeupsUnmet++;
     }
-    left = Math.min(left - slice, this.#order.length);
-    if (left > 0) {
-      this.#clock.soon(() => this.#runPass(wake, left));
+    if (this.#left > 0) {
+      this.#clock.soon(() => this.#slice(wake));
       return;
     }
-    this.#running = this.#next;
+    this.#running = undefined;
+    const next = this.#next;
     this.#next = undefined;
     wake.finish();
-    const following = this.#running;
-    if (following !== undefined) this.#clock.soon(() => this.#runPass(following, this.#order.length));
+    if (next === undefined) return;
+    // Claimed now, begun after the event loop had its turn.
+    this.#running = next;
+    this.#clock.soon(() => this.#begin(next));
   }
 
   #send(watcher: Watcher, frame: EncodedFrame<WakeupFrame>): void {

@@ -23,9 +23,14 @@ import { ProducerState } from './producer-states.js';
 import { ProducerSocket, ProducerWebSocket } from './producer-websocket.js';
 import type { Identity } from './tokens.js';
 
-/** Fragments of one message; the chunks that ws may hold of one. Low on purpose: each costs memory of its own. */
+/** Fragments of one message. Low on purpose: each costs memory of its own. */
 const MAX_FRAGMENTS = 64;
-const MAX_BUFFERED_CHUNKS = 1024;
+/**
+ * Bounds on the pieces in which TCP may deliver one message, for the same reason: as many as a frame of the largest size
+ * takes over a path with the smallest usual segments, and some more.
+ */
+const SMALLEST_SEGMENT_BYTES = 512;
+const SPARE_CHUNKS = 1024;
 /** Time for the peer to answer a close, in ms. */
 const CLOSE_TIMEOUT_MS = 5000;
 
@@ -85,7 +90,7 @@ export class WsGateway {
       perMessageDeflate: false,
       maxPayload: settings.maxFrameBytes + FRAME_HEADER_SIZE,
       maxFragments: MAX_FRAGMENTS,
-      maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+      maxBufferedChunks: SPARE_CHUNKS + Math.ceil(settings.maxFrameBytes / SMALLEST_SEGMENT_BYTES),
       closeTimeout: CLOSE_TIMEOUT_MS,
       WebSocket: ProducerWebSocket,
       handleProtocols: (offered: Set<string>) => selectSubprotocol([...offered]) ?? false,
@@ -124,7 +129,7 @@ export class WsGateway {
   /** @throws RingbufdError for every reason not to let the client in */
   #admit(request: IncomingMessage): Admission {
     const { access, registry, limits } = this.#deps;
-    const url = new URL(request.url ?? '/', 'http://localhost');
+    const url = parseTarget(request.url ?? '/');
     const match = PRODUCE_PATH.exec(url.pathname);
     if (match === null) throw new RingbufdError('NO_ROUTE', `no WebSocket at ${url.pathname}`);
     access.checkSource(request.headers);
@@ -147,6 +152,11 @@ export class WsGateway {
   }
 
   #open(request: IncomingMessage, ws: ProducerWebSocket, tcp: Socket, admission: Admission): void {
+    const { heartbeat, logger } = this.#deps;
+    // First of all: ws reports what a peer does wrong as an error, also on a connection that is being refused.
+    ws.on('error', (error) =>
+      logger.debug({ err: error, map: admission.map.name }, 'a producer connection failed'),
+    );
     const socket = new ProducerSocket(ws, tcp);
     let session: ProducerSession;
     try {
@@ -158,7 +168,6 @@ export class WsGateway {
       ws.answer(closeCodeOf(refusal), closeReason(refusal));
       return;
     }
-    const { heartbeat, logger } = this.#deps;
     ws.events = session;
     ws.on('message', (data: Buffer, isBinary: boolean) => {
       socket.awaitingPong = false;
@@ -167,9 +176,6 @@ export class WsGateway {
     ws.on('pong', () => {
       socket.awaitingPong = false;
     });
-    ws.on('error', (error) =>
-      logger.debug({ err: error, map: admission.map.name }, 'a producer connection failed'),
-    );
     tcp.on('drain', () => session.drained());
     heartbeat.add(socket);
     ws.on('close', (code) => {
@@ -275,6 +281,13 @@ function checkDirectOwner(map: HostedMap, producer: string | undefined): void {
       throw new RingbufdError('DIRECT_TAKEN', `map "${map.name}" has a producer already`);
 }
 
+/** @throws RingbufdError NO_ROUTE for a request target that is no URL */
+function parseTarget(target: string): URL {
+  const base = 'http://localhost';
+  if (!URL.canParse(target, base)) throw new RingbufdError('NO_ROUTE', 'the request target is not a URL');
+  return new URL(target, base);
+}
+
 function decodeName(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -306,6 +319,8 @@ function answerHttp(socket: Duplex, refusal: RingbufdError): void {
     ...(refusal.status === 401 ? ['WWW-Authenticate: Bearer realm="ringbufd"'] : []),
     ...(refusal.retryAfterMs > 0 ? [`Retry-After: ${Math.ceil(refusal.retryAfterMs / 1000)}`] : []),
   ];
+  // The HTTP server has let go of this socket: a peer that never closes its side would keep it open.
+  socket.once('finish', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 

@@ -1,10 +1,10 @@
 import type { Daemon } from '../../server/daemon.js';
 import { parseFlags } from '../../server/drain-flags.js';
-import { drainErrorKey } from '../../server/hosted-map.js';
+import { drainErrorKey } from '../../server/map-drains.js';
 import { jsonBody } from '../body-types.js';
 import { ProblemWithResult } from '../error-handler.js';
 import type { RouteApp } from '../route-app.js';
-import { DrainInfo, DrainProblem, DrainRequest, MapParams } from '../schemas.js';
+import { DrainInfo, DrainProblem, DrainRequest, MapParams, responsesOr } from '../schemas.js';
 import { viewDrain } from '../views.js';
 
 export function registerDrainRoutes(app: RouteApp, { maps }: Daemon): void {
@@ -18,7 +18,7 @@ export function registerDrainRoutes(app: RouteApp, { maps }: Daemon): void {
         summary: 'One bpf_user_ringbuf_drain: run a handler on the samples in the ring',
         params: MapParams,
         body: DrainRequest,
-        response: { 200: DrainInfo, '4xx': DrainProblem, '5xx': DrainProblem },
+        response: responsesOr(DrainProblem, { 200: DrainInfo }),
       },
     },
     async (request) => {
@@ -30,7 +30,7 @@ export function registerDrainRoutes(app: RouteApp, { maps }: Daemon): void {
       const key = drainErrorKey(result);
       if (key === undefined) return viewDrain(result);
       const detail = result.error instanceof Error ? result.error.message : undefined;
-      throw new ProblemWithResult(key, detail, viewDrain(result), 0);
+      throw new ProblemWithResult(key, detail, viewDrain(result));
     },
   );
 }

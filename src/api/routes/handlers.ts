@@ -3,7 +3,15 @@ import type { Daemon } from '../../server/daemon.js';
 import { completeTrigger } from '../../server/trigger.js';
 import { jsonBody } from '../body-types.js';
 import type { RouteApp } from '../route-app.js';
-import { HandlerInfo, HandlerList, HandlerParams, MapParams, PutHandler, responses } from '../schemas.js';
+import {
+  HandlerInfo,
+  handlerKindsText,
+  HandlerList,
+  HandlerParams,
+  MapParams,
+  PutHandler,
+  responses,
+} from '../schemas.js';
 import { viewHandler } from '../views.js';
 
 const tags = ['handlers'];
@@ -35,6 +43,7 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon
         tags,
         operationId: 'putHandler',
         summary: 'Register a handler, in the place of one of the same name',
+        description: `The old one is flushed, and its state is gone. Kinds and the keys of their \`config\`:\n\n${handlerKindsText}`,
         params: HandlerParams,
         body: PutHandler,
         response: responses({ 200: HandlerInfo, 201: HandlerInfo }),
@@ -76,7 +85,7 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon
         operationId: 'deleteHandler',
         summary: 'Remove a handler, flushed',
         params: HandlerParams,
-        response: responses({ 204: Type.Null() }),
+        response: responses({ 204: Type.Null({ description: 'Removed' }) }),
       },
     },
     async (request, reply) => {

@@ -22,7 +22,7 @@ const MAX_PEEK_BYTES = 1024 * 1024;
 const tags = ['maps'];
 
 export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
-  const { maps, config, events } = daemon;
+  const { maps, config } = daemon;
 
   app.get(
     '/v1/maps',
@@ -89,13 +89,11 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
         operationId: 'deleteMap',
         summary: 'Remove a map and what is in it; its producers are closed with 4504',
         params: MapParams,
-        response: responses({ 204: Type.Null() }),
+        response: responses({ 204: Type.Null({ description: 'Removed' }) }),
       },
     },
     async (request, reply) => {
-      const map = maps.get(request.params.map);
-      await maps.delete(map.name);
-      events.mapGone(map);
+      await maps.delete(request.params.map);
       return reply.code(204).send(null);
     },
   );
@@ -120,7 +118,7 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
     {
       config: { scope: 'read' },
       schema: {
-        tags,
+        tags: ['samples'],
         operationId: 'peekSamples',
         summary: 'Look at the records from the head on, without consuming them',
         params: MapParams,

@@ -1,4 +1,4 @@
-import type { Static } from 'typebox';
+import { Type, type Static } from 'typebox';
 import type { Daemon } from '../../server/daemon.js';
 import { RingbufdError } from '../../server/errors.js';
 import type { RouteApp } from '../route-app.js';
@@ -6,13 +6,13 @@ import { Health, MetricsInfo, responses } from '../schemas.js';
 
 const tags = ['operations'];
 
-export function registerHealthRoutes(app: RouteApp, daemon: Daemon): void {
+export function registerOperationRoutes(app: RouteApp, daemon: Daemon): void {
   const { registry } = daemon.events;
 
   app.get(
     '/livez',
     {
-      config: { scope: 'public' },
+      config: { scope: 'public', evenOverloaded: true },
       schema: {
         tags,
         operationId: 'livez',
@@ -43,12 +43,17 @@ export function registerHealthRoutes(app: RouteApp, daemon: Daemon): void {
   app.get(
     '/metrics',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', evenOverloaded: true },
       schema: {
         tags,
         operationId: 'prometheusMetrics',
         summary: 'Metrics as Prometheus text',
-        produces: ['text/plain'],
+        response: responses({
+          200: {
+            description: 'See docs/METRICS.md',
+            content: { 'text/plain': { schema: Type.String() } },
+          },
+        }),
       },
     },
     async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
@@ -57,7 +62,7 @@ export function registerHealthRoutes(app: RouteApp, daemon: Daemon): void {
   app.get(
     '/v1/metrics',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', evenOverloaded: true },
       schema: {
         tags,
         operationId: 'jsonMetrics',

@@ -2,7 +2,14 @@ import { Type, type Static } from 'typebox';
 import type { Daemon } from '../../server/daemon.js';
 import { RingbufdError } from '../../server/errors.js';
 import type { RouteApp } from '../route-app.js';
-import { MapParams, ProducerParams, ProducerList, responses, type ProducerInfo } from '../schemas.js';
+import {
+  MapParams,
+  ProduceQuery,
+  ProducerParams,
+  ProducerList,
+  responses,
+  type ProducerInfo,
+} from '../schemas.js';
 
 const tags = ['producers'];
 
@@ -27,6 +34,28 @@ export function registerProducerRoutes(app: RouteApp, { maps }: Daemon): void {
     },
   );
 
+  // Upgrade requests never come here: the gateway takes them from the HTTP server.
+  app.get(
+    '/v1/maps/:map/produce',
+    {
+      config: { scope: 'produce' },
+      schema: {
+        tags,
+        operationId: 'produce',
+        summary: 'The WebSocket of producers',
+        description:
+          'Subprotocols: ringbuf.v1 (binary), ringbuf.v1.json, ringbuf.v1.plain or none (each message is one sample). ' +
+          'See docs/PROTOCOL.md.',
+        params: MapParams,
+        querystring: ProduceQuery,
+        response: responses({ 101: { type: 'null', description: 'Switching to WebSocket' } }),
+      },
+    },
+    async () => {
+      throw new RingbufdError('UPGRADE_REQUIRED');
+    },
+  );
+
   app.delete(
     '/v1/maps/:map/producers/:producer',
     {
@@ -36,7 +65,7 @@ export function registerProducerRoutes(app: RouteApp, { maps }: Daemon): void {
         operationId: 'disconnectProducer',
         summary: 'Disconnect a producer (4507)',
         params: ProducerParams,
-        response: responses({ 204: Type.Null() }),
+        response: responses({ 204: Type.Null({ description: 'Its connection is being closed' }) }),
       },
     },
     async (request, reply) => {

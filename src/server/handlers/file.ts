@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
-import { paddingSize, recordSize, type SampleRun } from '../../ring/index.js';
+import { BPF_RINGBUF_HDR_SZ, paddingSize, recordSize, type SampleRun } from '../../ring/index.js';
 import { RingbufdError } from '../errors.js';
-import { isValidName } from '../names.js';
+import { isValidName, NAME_RULE } from '../names.js';
 import type {
   BatchHandler,
   BatchVerdict,
@@ -13,6 +13,7 @@ import type {
   HandlerDeps,
   HandlerKind,
 } from './handler.js';
+import { endsWhole } from './file-tail.js';
 import { sampleToJson } from './sample-json.js';
 
 const FileConfig = Type.Object(
@@ -34,7 +35,7 @@ const FileConfig = Type.Object(
     keep: Type.Integer({
       minimum: 0,
       maximum: 1000,
-      default: 8,
+      default: 3,
       description: 'rotated files kept beside the current one; the oldest is deleted',
     }),
   },
@@ -43,7 +44,10 @@ const FileConfig = Type.Object(
 
 /** Largest payload collected before it is written, in bytes. */
 const MAX_RUN_BYTES = 256 * 1024;
-const HEADER_SIZE = 8;
+
+/** Readable for the look at its end; a link is refused, and a FIFO does not hang the daemon. */
+const OPEN_FLAGS =
+  constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * Appends samples to a file of its own. Asynchronous: a run is released once its bytes were handed to the OS. A write
@@ -63,6 +67,8 @@ class FileHandler implements BatchHandler {
   #samples = 0;
   #bytes = 0;
   #rotations = 0;
+  /** Whether the file, when it was opened, ended behind a whole sample. */
+  #isWhole = true;
   /** Set when a torn write could not be cut off: the next drain has to do it before it writes. */
   #torn = false;
 
@@ -108,7 +114,9 @@ class FileHandler implements BatchHandler {
     try {
       if (this.#file === undefined) await this.#open();
       if (this.#torn) await this.#cutOff();
-      if (this.#size > 0 && this.#size + bytes.length > this.#rotateBytes) await this.#rotate();
+      const full = this.#size > 0 && this.#size + bytes.length > this.#rotateBytes;
+      // Nothing is appended behind what a crash has torn: it stays as it is, in a file of its own.
+      if (full || !this.#isWhole) await this.#rotate();
       this.#torn = true;
       await this.#file!.appendFile(bytes);
       this.#torn = false;
@@ -121,9 +129,17 @@ class FileHandler implements BatchHandler {
 
   async #open(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
-    this.#file = await open(this.#path, flags, 0o600);
-    this.#size = (await this.#file.stat()).size;
+    const file = await open(this.#path, OPEN_FLAGS, 0o600);
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
+      this.#size = stat.size;
+      this.#isWhole = await endsWhole(file, stat.size, this.#format);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    this.#file = file;
   }
 
   async #cutOff(): Promise<void> {
@@ -165,7 +181,7 @@ function records(run: SampleRun): Buffer {
   run.forEach((sample) => {
     bytes.writeUInt32LE(sample.size, at);
     bytes.writeUInt32LE(0, at + 4);
-    sample.read(bytes, at + HEADER_SIZE);
+    sample.read(bytes, at + BPF_RINGBUF_HDR_SZ);
     at += recordSize(sample.size);
     bytes.fill(0, at - paddingSize(sample.size), at);
   });
@@ -190,9 +206,9 @@ export const fileKind: HandlerKind = {
   configSchema: FileConfig,
   create(config, deps) {
     const checked = config as Static<typeof FileConfig>;
-    const name = checked.name ?? `${deps.handler}.${checked.format === 'ndjson' ? 'ndjson' : 'rec'}`;
-    if (!isValidName(name))
-      throw new RingbufdError('HANDLER_CONFIG', `config.name "${name}" is not a valid name`);
-    return new FileHandler(checked, name, deps);
+    if (checked.name !== undefined && !isValidName(checked.name))
+      throw new RingbufdError('HANDLER_CONFIG', `config.name "${checked.name}": ${NAME_RULE}`);
+    const extension = checked.format === 'ndjson' ? 'ndjson' : 'rec';
+    return new FileHandler(checked, checked.name ?? `${deps.handler}.${extension}`, deps);
   },
 };

@@ -17,7 +17,7 @@ export interface DrainContext {
 
 /** What a handler occupies outside the daemon's memory, so that two handlers of a map do not share it unawares. */
 export interface HandlerClaim {
-  /** File name below the map's folder. */
+  /** File name below the map's folder; FILE.1, FILE.2 and so on belong to it. */
   file: string;
   /** Bytes that it may keep on disk. */
   diskBytes: number;

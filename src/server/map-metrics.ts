@@ -1,0 +1,113 @@
+/** The metrics of every map, read from its plain fields when somebody looks. docs/METRICS.md is made from these tables. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { HostedMap } from './hosted-map.js';
+import type { MapCounters } from './map-counters.js';
+
+type CounterField = {
+  [Field in keyof MapCounters]: MapCounters[Field] extends number ? Field : never;
+}[keyof MapCounters];
+
+/** `ringbufd_NAME_total`: its field and its help. */
+const counters: Record<string, [field: CounterField, help: string]> = {
+  samples_accepted: ['acceptedSamples', 'Samples that took room in the ring, reservations included'],
+  accepted_bytes: ['acceptedBytes', 'Bytes that accepted records took in the ring'],
+  samples_drained: ['drainedSamples', 'Samples that a handler answered for'],
+  samples_discarded: ['discardedSamples', 'Discarded records that drains skipped'],
+  released_bytes: ['releasedBytes', 'Bytes of the records that drains gave back, discarded ones included'],
+  frames_accepted: ['acceptedFrames', 'OUTPUT frames and plain messages accepted as a whole'],
+  frames_blocked: ['blockedFrames', 'OUTPUT frames and plain messages that waited for room'],
+  reservations: ['reservations', 'Reservations made'],
+  reservations_expired: ['leasesExpired', 'Reservations discarded because their lease ran out'],
+  reservations_abandoned: ['reservationsAbandoned', 'Reservations discarded because their connection ended'],
+  drains: ['drains', 'Drains, refused ones not counted'],
+  drains_stopped: ['stops', 'Drains whose callback returned 1'],
+  wakeups_sent: ['wakeupsSent', 'WAKEUP frames queued to watchers'],
+  wakeups_coalesced: ['wakeupsCoalesced', 'WAKEUP frames merged into one not yet taken by a slow client'],
+  wakeups_suppressed: [
+    'wakeupsSuppressed',
+    'Drains that released something and woke nobody because of BPF_RB_NO_WAKEUP',
+  ],
+  wakeups_forced: ['wakeupsForced', 'Wakes that went to all watchers (BPF_RB_FORCE_WAKEUP, expired leases)'],
+  wakeups_unmet: [
+    'wakeupsUnmet',
+    'Watchers that a wake left asleep because less than their min_free was free',
+  ],
+  producer_takeovers: ['takeovers', 'Connections replaced by a newer one of the same producer id'],
+  raw_writes: ['rawWrites', 'WRITE and COMMIT frames on direct maps'],
+};
+
+/** `ringbufd_NAME`: how it is read, and its help. */
+const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> = {
+  ring_size_bytes: [(map) => map.ring.size, 'Size of the data area'],
+  ring_used_bytes: [
+    (map) => Math.min(map.ring.used, map.ring.size),
+    'Bytes between consumer and producer position',
+  ],
+  ring_fill_ratio: [(map) => Math.min(1, map.ring.used / map.ring.size), 'Used bytes by size, 0 to 1'],
+  samples_buffered: [
+    (map) => map.counters.bufferedSamples,
+    'Records between consumer and producer position, by the books: accepted - drained - discarded. Of no meaning on a direct map',
+  ],
+  oldest_sample_age_seconds: [
+    (map) => (map.oldestAgeMs ?? 0) / 1000,
+    'Time that the oldest sample has waited; 0 on a direct map, where nobody knows',
+  ],
+  producers_connected: [(map) => map.connections.size, 'Producer connections'],
+  producers_waiting: [(map) => map.waiting.length, 'Connections that wait for room with their socket paused'],
+  producer_states: [(map) => map.states.size, 'Producer ids remembered'],
+  watchers: [(map) => map.watchers.size, 'Connections that asked to be woken'],
+  reservations_open: [(map) => map.openReservations, 'Reservations neither submitted nor discarded'],
+  handlers: [(map) => map.handlers.list().length, 'Handlers registered'],
+};
+
+/** Registers them all; a map that is gone is in none of them at the next look. */
+export function registerMapMetrics(registry: Registry, maps: () => Iterable<HostedMap>): void {
+  const registers = [registry];
+  for (const [name, [field, help]] of Object.entries(counters))
+    new Counter({
+      name: `ringbufd_${name}_total`,
+      help,
+      labelNames: ['map'],
+      registers,
+      collect() {
+        this.reset();
+        for (const map of maps()) this.inc({ map: map.name }, map.counters[field]);
+      },
+    });
+  for (const [name, [read, help]] of Object.entries(gauges))
+    new Gauge({
+      name: `ringbufd_${name}`,
+      help,
+      labelNames: ['map'],
+      registers,
+      collect() {
+        this.reset();
+        for (const map of maps()) this.set({ map: map.name }, read(map));
+      },
+    });
+  new Counter({
+    name: 'ringbufd_refused_total',
+    help: 'Frames, calls and drains that a map refused or dropped, by errno and reason',
+    labelNames: ['map', 'errno', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const map of maps())
+        for (const [key, value] of map.counters.refused) {
+          const [errno, reason] = key.split('|') as [string, string];
+          this.inc({ map: map.name, errno, reason }, value);
+        }
+    },
+  });
+  new Counter({
+    name: 'ringbufd_drain_errors_total',
+    help: 'Drains that ended with an errno',
+    labelNames: ['map', 'errno'],
+    registers,
+    collect() {
+      this.reset();
+      for (const map of maps())
+        for (const [errno, value] of map.counters.drainErrors) this.inc({ map: map.name, errno }, value);
+    },
+  });
+}
