@@ -47,9 +47,10 @@ export class Reservations {
     const { clock, watcher } = this.#host;
     const { timeoutMs, signal } = options;
     const startedAt = clock.now();
+    let isLastTry = false;
     for (;;) {
       signal?.throwIfAborted();
-      const left = remaining(clock, startedAt, timeoutMs);
+      const left = isLastTry ? 0 : remaining(clock, startedAt, timeoutMs);
       try {
         return await this.reserve(size);
       } catch (error) {
@@ -66,6 +67,8 @@ export class Reservations {
             );
         } catch (waitError) {
           if (!(waitError instanceof RingbufError) || waitError.code !== 'TIMED_OUT') throw waitError;
+          // The timer's word and not the clock's: a timer may be a fraction of a millisecond early.
+          isLastTry = true;
         }
       }
     }
