@@ -11,8 +11,12 @@
  */
 export { connect, RingbufProducer } from './producer.js';
 export type { CloseReport } from './producer.js';
+export { handle, RemoteHandler, type RemoteHandlerEvents } from './remote-handler.js';
+export type { BatchVerdict, DeliveryInfo, OnBatch } from './handler-delivery.js';
+export type { HandleOptions } from './handler-options.js';
+export type { Attached } from './handler-link.js';
 export type { Positions, RingInfo } from './positions.js';
-export type { ConnectOptions } from './options.js';
+export type { ConnectOptions, DaemonAddress } from './options.js';
 export type { OutputOptions, OutputReceipt, Sample, WhenFull } from './output-call.js';
 export type { ProducerEvents, Uncertain } from './producer-events.js';
 export type { Reservation } from './reservations.js';

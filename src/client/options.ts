@@ -6,8 +6,8 @@ import type { WhenFull } from './output-call.js';
 import { defaultReconnect, type ReconnectOptions } from './reconnect.js';
 import type { OpenWebSocket } from './socket.js';
 
-/** Where to connect, as whom, and how much may wait. Every limit is in the unit that its name ends with. */
-export interface ConnectOptions {
+/** Where the daemon is. */
+export interface DaemonAddress {
   /** Base address of the daemon: ws:, wss:, http: or https:, with the path prefix of a proxy if there is one. */
   url?: string | URL;
   /** Instead of `url`: host name or address. Default 127.0.0.1. */
@@ -16,6 +16,10 @@ export interface ConnectOptions {
   port?: number;
   /** Instead of `url`: whether to use TLS. Default false. */
   secure?: boolean;
+}
+
+/** Where to connect, as whom, and how much may wait. Every limit is in the unit that its name ends with. */
+export interface ConnectOptions extends DaemonAddress {
   /** Name of the map. */
   map: string;
   /**
@@ -92,7 +96,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
   const onFull = choice('onFull', options.onFull ?? 'reject', ['reject', 'block']);
   return {
     url: produceUrl(options, onFull),
-    subprotocols: subprotocols(options.token),
+    subprotocols: subprotocolsOf(Subprotocol.BINARY, options.token),
     map: options.map,
     anonymous: options.producer === undefined,
     whenFull: choice('whenFull', options.whenFull ?? 'wait', ['wait', 'fail']),
@@ -109,14 +113,26 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
 }
 
 function produceUrl(options: ConnectOptions, onFull: string): string {
-  for (const name of ['map', 'producer'] as const) {
-    const value = options[name];
-    if (value !== undefined && !NAME.test(value))
-      throw bad(`${name}: "${value}" is not a name ([A-Za-z0-9._-], 1 to 64 characters)`);
-  }
-  if (options.map === undefined) throw bad('map: a name is needed');
-  const { host = '127.0.0.1', port = 7890, secure = false } = options;
-  const base = String(options.url ?? `${secure ? 'wss' : 'ws'}://${host}:${port}`);
+  const query = new URLSearchParams({ on_full: onFull });
+  if (options.producer !== undefined) query.set('producer', checkedName('producer', options.producer));
+  return endpointUrl(options, `/v1/maps/${checkedName('map', options.map)}/produce`, query);
+}
+
+/** @throws RingbufError EINVAL unless `value` is a name */
+export function checkedName(option: string, value: string | undefined): string {
+  if (value === undefined) throw bad(`${option}: a name is needed`);
+  if (!NAME.test(value))
+    throw bad(`${option}: "${value}" is not a name ([A-Za-z0-9._-], 1 to 64 characters)`);
+  return value;
+}
+
+/**
+ * The WebSocket address of a path of the daemon, behind the path prefix of a proxy if there is one.
+ * @throws RingbufError EINVAL for an address that is none
+ */
+export function endpointUrl(address: DaemonAddress, path: string, query: URLSearchParams): string {
+  const { host = '127.0.0.1', port = 7890, secure = false } = address;
+  const base = String(address.url ?? `${secure ? 'wss' : 'ws'}://${host}:${port}`);
   let url: URL;
   try {
     url = new URL(base);
@@ -126,10 +142,7 @@ function produceUrl(options: ConnectOptions, onFull: string): string {
   const scheme = schemes.get(url.protocol);
   if (scheme === undefined) throw bad(`url: the scheme of "${base}" is not one of ws, wss, http, https`);
   // Assigning to `protocol` is refused between http and ws: the address is written out instead.
-  const path = `${url.pathname.replace(/\/+$/, '')}/v1/maps/${options.map}/produce`;
-  const query = new URLSearchParams({ on_full: onFull });
-  if (options.producer !== undefined) query.set('producer', options.producer);
-  return `${scheme}//${url.host}${path}?${query.toString()}`;
+  return `${scheme}//${url.host}${url.pathname.replace(/\/+$/, '')}${path}?${query.toString()}`;
 }
 
 const schemes = new Map([
@@ -140,21 +153,25 @@ const schemes = new Map([
 ]);
 
 /** A browser cannot set headers on a WebSocket, so the token travels as a subprotocol, everywhere alike. */
-function subprotocols(token: string | undefined): readonly string[] {
-  if (token === undefined) return [Subprotocol.BINARY];
+export function subprotocolsOf(subprotocol: string, token: string | undefined): readonly string[] {
+  if (token === undefined) return [subprotocol];
   const base64 = encodeBase64(new TextEncoder().encode(token));
   const base64url = base64.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
-  return [Subprotocol.BINARY, BEARER_SUBPROTOCOL_PREFIX + base64url];
+  return [subprotocol, BEARER_SUBPROTOCOL_PREFIX + base64url];
 }
 
-function reconnectOptions(options: false | ReconnectOptions | undefined): ResolvedOptions['reconnect'] {
+/** @throws RingbufError EINVAL, naming the option */
+export function reconnectOptions(
+  options: false | ReconnectOptions | undefined,
+): ResolvedOptions['reconnect'] {
   if (options === false) return undefined;
   const resolved = { ...defaultReconnect, ...options };
   for (const [name, value] of Object.entries(resolved)) count(`reconnect.${name}`, value);
   return resolved;
 }
 
-function count(name: string, value: number, least = 0): number {
+/** @throws RingbufError EINVAL unless `value` is a whole number from `least` on */
+export function count(name: string, value: number, least = 0): number {
   if (!Number.isSafeInteger(value) || value < least)
     throw bad(`${name}: ${value} is not a whole number from ${least} on`);
   return value;

@@ -41,11 +41,22 @@ export interface DrainReport {
   error: unknown;
 }
 
+/**
+ * Told of each release of a drain in runs, just before it shows: whoever ends the draining thread at any moment can then
+ * say what it had done, from the consumer position alone.
+ */
+export interface ReleaseLedger {
+  /**
+   * @param consumerLow low half of the consumer position behind the release
+   * @param report samples and discards released by this drain, this release included
+   */
+  note(consumerLow: number, report: Readonly<DrainReport>): void;
+}
+
 export class Consumer {
   readonly #ring: UserRing;
-  readonly #words: Int32Array;
+  readonly #ledger: ReleaseLedger | undefined;
   readonly #mask: number;
-  readonly #shared: boolean;
   readonly #managed: boolean;
   readonly #dynptr: Dynptr;
   /**
@@ -57,13 +68,12 @@ export class Consumer {
   #turns = 0;
   #report: DrainReport = emptyReport();
 
-  constructor(ring: UserRing) {
+  constructor(ring: UserRing, ledger?: ReleaseLedger) {
     this.#ring = ring;
-    this.#words = ring.words;
+    this.#ledger = ledger;
     this.#mask = ring.size - 1;
-    this.#shared = ring.shared;
     this.#managed = ring.mode === 'managed';
-    this.#dynptr = new Dynptr(ring.buffer, ring.size);
+    this.#dynptr = new Dynptr(ring);
   }
 
   /** Whether a drain is under way. */
@@ -113,7 +123,7 @@ export class Consumer {
           if (length !== -Errno.ENODATA) error = length;
           break;
         }
-        const start = (this.#words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;
+        const start = (this.#ring.words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;
         const verdict: number = callback(dynptr.aim(start, length), ctx);
         if (verdict !== 0 && verdict !== 1) {
           // Never String(verdict): an object's own toString could throw, and change the errno.
@@ -177,7 +187,7 @@ export class Consumer {
       }
       if (length < 0) return samples > 0 || length === -Errno.ENODATA ? samples : length;
       if (samples > 0 && payload + length > maxBytes) break;
-      ahead += run.addSample(this.#words[CONSUMER_POS_WORD]! + ahead + BPF_RINGBUF_HDR_SZ, length);
+      ahead += run.addSample(this.#ring.words[CONSUMER_POS_WORD]! + ahead + BPF_RINGBUF_HDR_SZ, length);
       payload += length;
       samples++;
     }
@@ -185,24 +195,29 @@ export class Consumer {
   }
 
   /**
-   * Releases the first `samples` samples of a run that {@link peekRun} collected, and the discards between them; discards
-   * behind them go with the next peek. At most once for each peek.
+   * Releases the next `samples` samples of a run that {@link peekRun} collected, and the discards ahead of them; discards
+   * behind them go with the next release or peek.
    */
   releaseRun(run: SampleRun, samples: number): void {
-    for (let record = 0, released = 0; released < samples && record < run.records; record++) {
+    for (let released = 0; released < samples && run.hasMore;) {
+      const record = run.takeNext();
       if (run.isSample(record)) {
-        this.#release(run.lengthOf(record));
         this.#report.drained++;
         released++;
         this.#turns++;
+        this.#releaseNoted(run.lengthOf(record));
       } else {
         this.#skip(run.lengthOf(record));
       }
     }
   }
 
-  /** Ends a drain: frees the busy flag, then decides about the wakeup, in this order. */
-  end(flags: number): void {
+  /**
+   * Ends a drain: frees the busy flag, then decides about the wakeup, in this order.
+   * @param elsewhere what a consumer in another thread has released between begin and end
+   */
+  end(flags: number, elsewhere?: { drained: number; discarded: number }): void {
+    if (elsewhere !== undefined) Object.assign(this.#report, elsewhere);
     this.#dynptr.kill();
     this.#busy = false;
     this.#report.wakeup = shouldWake(flags, this.#report.drained + this.#report.discarded);
@@ -219,10 +234,10 @@ export class Consumer {
    *   -ENODATA, -EINVAL or -E2BIG
    */
   #peek(ahead: number): number {
-    const words = this.#words;
+    const words = this.#ring.words;
     const consumerLow = words[CONSUMER_POS_WORD]!;
     // Pairs with the producer's advance: what lies before the position that is read here is complete, or BUSY.
-    const producerLow = loadLow(words, PRODUCER_POS_WORD, this.#shared);
+    const producerLow = loadLow(words, PRODUCER_POS_WORD, this.#ring.shared);
     // Producers move in steps of 8.
     if ((producerLow & 7) !== 0) return -Errno.EINVAL;
     const available = this.#managed
@@ -252,25 +267,35 @@ export class Consumer {
   /** Pairs with the store in the producer's submit and discard. */
   #loadHeader(offset: number): number {
     const word = DATA_WORD + (offset >> 2);
-    return this.#shared ? Atomics.load(this.#words, word) : this.#words[word]!;
+    const words = this.#ring.words;
+    return this.#ring.shared ? Atomics.load(words, word) : words[word]!;
   }
 
   /** prod - cons in full u64 arithmetic, 0 when the producer position is not ahead. */
   #distanceToProducer(): number {
-    return isAhead(this.#words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
-      ? distance(this.#words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
+    const words = this.#ring.words;
+    return isAhead(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
+      ? distance(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
       : 0;
   }
 
   /** Gives a record's room back. Pairs with the producer's read of the consumer position in reserve. */
   #release(length: number): void {
-    advance(this.#words, CONSUMER_POS_WORD, recordSize(length), this.#shared);
+    advance(this.#ring.words, CONSUMER_POS_WORD, recordSize(length), this.#ring.shared);
+  }
+
+  #releaseNoted(length: number): void {
+    if (this.#ledger !== undefined) {
+      const low = this.#ring.words[CONSUMER_POS_WORD]!;
+      this.#ledger.note((low + recordSize(length)) | 0, this.#report);
+    }
+    this.#release(length);
   }
 
   #skip(length: number): void {
-    this.#release(length);
     this.#report.discarded++;
     this.#turns++;
+    this.#releaseNoted(length);
   }
 }
 

@@ -1,4 +1,5 @@
 import { DATA_OFFSET, DATA_WORD } from './layout.js';
+import type { UserRing } from './user-ring.js';
 
 /**
  * A bounds-checked read view of one sample, handed to the drain callback and dead once the callback has returned.
@@ -12,17 +13,15 @@ import { DATA_OFFSET, DATA_WORD } from './layout.js';
  * callback ends the drain with EIO and leaves its sample at the head.
  */
 export class Dynptr {
-  readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #ring: UserRing;
   readonly #mask: number;
   /** Offset of the payload in the data area, below the ring size. */
   #start = 0;
   #length = -1;
 
-  constructor(buffer: ArrayBufferLike, ringSize: number) {
-    this.#words = new Int32Array(buffer);
-    this.#bytes = new Uint8Array(buffer);
-    this.#mask = ringSize - 1;
+  constructor(ring: UserRing) {
+    this.#ring = ring;
+    this.#mask = ring.size - 1;
   }
 
   /** Payload bytes of the sample. Source: `bpf_dynptr_size`. */
@@ -35,13 +34,14 @@ export class Dynptr {
   /** The byte at `offset`. */
   readUint8(offset: number): number {
     this.#check(offset, 1);
-    return this.#bytes[DATA_OFFSET + ((this.#start + offset) & this.#mask)]!;
+    return this.#ring.bytes[DATA_OFFSET + ((this.#start + offset) & this.#mask)]!;
   }
 
   /** The little-endian int32 at `offset`; one load when `offset` is a multiple of 4. */
   readInt32(offset: number): number {
     this.#check(offset, 4);
-    if ((offset & 3) === 0) return this.#words[DATA_WORD + (((this.#start + offset) & this.#mask) >> 2)]!;
+    if ((offset & 3) === 0)
+      return this.#ring.words[DATA_WORD + (((this.#start + offset) & this.#mask) >> 2)]!;
     return (
       this.readUint8(offset) |
       (this.readUint8(offset + 1) << 8) |
@@ -59,11 +59,12 @@ export class Dynptr {
     this.#check(offset, length);
     if (targetOffset < 0 || length > target.length - targetOffset)
       throw new RangeError(`${length} bytes do not fit into a target of ${target.length} at ${targetOffset}`);
+    const bytes = this.#ring.bytes;
     const from = (this.#start + offset) & this.#mask;
     const untilEnd = Math.min(length, this.#mask + 1 - from);
-    target.set(this.#bytes.subarray(DATA_OFFSET + from, DATA_OFFSET + from + untilEnd), targetOffset);
+    target.set(bytes.subarray(DATA_OFFSET + from, DATA_OFFSET + from + untilEnd), targetOffset);
     if (untilEnd < length)
-      target.set(this.#bytes.subarray(DATA_OFFSET, DATA_OFFSET + length - untilEnd), targetOffset + untilEnd);
+      target.set(bytes.subarray(DATA_OFFSET, DATA_OFFSET + length - untilEnd), targetOffset + untilEnd);
     return length;
   }
 

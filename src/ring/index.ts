@@ -46,7 +46,13 @@ export {
 } from './user-ring.js';
 export { joinHalves } from './position.js';
 export { Producer, type ReservationOffset } from './producer.js';
-export { Consumer, type DrainReport, type SampleCallback, type Verdict } from './consumer.js';
+export {
+  Consumer,
+  type DrainReport,
+  type ReleaseLedger,
+  type SampleCallback,
+  type Verdict,
+} from './consumer.js';
 export { Dynptr } from './dynptr.js';
 export { SampleRun } from './sample-run.js';
 export { checkRun, prefixThatFits, skipRecords, type RunPrefix } from './run.js';

@@ -46,15 +46,11 @@ export type ReservationOffset = number;
 
 export class Producer {
   readonly #ring: UserRing;
-  readonly #words: Int32Array;
   readonly #mask: number;
-  readonly #shared: boolean;
 
   constructor(ring: UserRing) {
     this.#ring = ring;
-    this.#words = ring.words;
     this.#mask = ring.size - 1;
-    this.#shared = ring.shared;
   }
 
   /**
@@ -62,7 +58,8 @@ export class Producer {
    * before anything is written into the room it gave back.
    */
   get #room(): number {
-    const used = this.#words[PRODUCER_POS_WORD]! - loadLow(this.#words, CONSUMER_POS_WORD, this.#shared);
+    const { words, shared } = this.#ring;
+    const used = words[PRODUCER_POS_WORD]! - loadLow(words, CONSUMER_POS_WORD, shared);
     return unsigned(this.#ring.size - used);
   }
 
@@ -78,16 +75,17 @@ export class Producer {
     const total = recordSize(size);
     if (total > this.#ring.size) return -Errno.E2BIG;
     if (total > this.#room) return -Errno.ENOSPC;
-    const offset = this.#words[PRODUCER_POS_WORD]! & this.#mask;
+    const { words, shared } = this.#ring;
+    const offset = words[PRODUCER_POS_WORD]! & this.#mask;
     if ((offset & 7) === 0) {
       const header = DATA_WORD + (offset >> 2);
-      this.#words[header] = size | BUSY_MASK;
-      this.#words[header + 1] = 0;
+      words[header] = size | BUSY_MASK;
+      words[header + 1] = 0;
     } else {
       this.#storeMisaligned(offset, size | BUSY_MASK);
       this.#storeMisaligned(offset + 4, 0);
     }
-    advance(this.#words, PRODUCER_POS_WORD, total, this.#shared);
+    advance(words, PRODUCER_POS_WORD, total, shared);
     return offset;
   }
 
@@ -110,7 +108,7 @@ export class Producer {
 
   /** Payload bytes of the record at `reservation`. */
   sizeOf(reservation: ReservationOffset): number {
-    return this.#words[DATA_WORD + (reservation >> 2)]! & LENGTH_MASK;
+    return this.#ring.words[DATA_WORD + (reservation >> 2)]! & LENGTH_MASK;
   }
 
   /**
@@ -133,9 +131,10 @@ export class Producer {
   outputRun(run: Uint8Array): number {
     // On a direct ring whose positions are absurd, room may exceed the ring.
     if (run.length > this.#room || run.length > this.#ring.size) return -Errno.ENOSPC;
-    this.#copyIn(this.#words[PRODUCER_POS_WORD]! & this.#mask, run);
+    const { words, shared } = this.#ring;
+    this.#copyIn(words[PRODUCER_POS_WORD]! & this.#mask, run);
     // Pairs with the load of the producer position in the consumer's peek: the records are complete before they show.
-    advance(this.#words, PRODUCER_POS_WORD, run.length, this.#shared);
+    advance(words, PRODUCER_POS_WORD, run.length, shared);
     return 0;
   }
 
@@ -161,10 +160,11 @@ export class Producer {
       return;
     }
     const header = DATA_WORD + (reservation >> 2);
-    const value = (this.#words[header]! & ~BUSY_MASK) | discardBit;
+    const { words, shared } = this.#ring;
+    const value = (words[header]! & ~BUSY_MASK) | discardBit;
     // Pairs with the header load in the consumer's peek: the payload is complete before BUSY is gone.
-    if (this.#shared) Atomics.store(this.#words, header, value);
-    else this.#words[header] = value;
+    if (shared) Atomics.store(words, header, value);
+    else words[header] = value;
   }
 
   /**

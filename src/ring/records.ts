@@ -1,7 +1,6 @@
 import {
   BPF_RINGBUF_HDR_SZ,
   BUSY_MASK,
-  CONSUMER_POS_WORD,
   DATA_OFFSET,
   DATA_WORD,
   DISCARD_MASK,
@@ -27,14 +26,16 @@ export interface RecordView {
  */
 export function* records(ring: UserRing): Generator<RecordView, void, void> {
   const mask = ring.size - 1;
+  // Looked at once: another thread may be draining. What it releases stays as it is until this thread writes there.
   const head = ring.consumerPosition;
-  const low = ring.words[CONSUMER_POS_WORD]!;
+  const low = Number(BigInt.asIntN(32, head));
+  const end = Math.min(Number(BigInt.asUintN(64, ring.producerPosition - head)), ring.size);
   let ahead = 0;
-  while (ahead + BPF_RINGBUF_HDR_SZ <= Math.min(ring.used, ring.size)) {
+  while (ahead + BPF_RINGBUF_HDR_SZ <= end) {
     const offset = (low + ahead) & mask;
     const header = ring.words[DATA_WORD + (offset >> 2)]!;
     const length = header & LENGTH_MASK;
-    if (ahead + recordSize(length) > Math.min(ring.used, ring.size)) return;
+    if (ahead + recordSize(length) > end) return;
     yield {
       position: head + BigInt(ahead),
       length,

@@ -14,12 +14,14 @@ export class SampleRun {
   readonly #mask: number;
   #records = 0;
   #samples = 0;
+  /** Records at the start of the run that were released. */
+  #released = 0;
 
   /** @param capacity records that one run may hold */
   constructor(ring: UserRing, capacity = 4096) {
     this.#starts = new Int32Array(capacity);
     this.#lengths = new Int32Array(capacity);
-    this.#dynptr = new Dynptr(ring.buffer, ring.size);
+    this.#dynptr = new Dynptr(ring);
     this.#mask = ring.size - 1;
   }
 
@@ -55,6 +57,11 @@ export class SampleRun {
     }
   }
 
+  /** The sample of one record. One Dynptr serves the whole run: it is re-aimed by the next call. */
+  sampleAt(record: number): Dynptr {
+    return this.#dynptr.aim(this.#starts[record]!, this.lengthOf(record));
+  }
+
   isSample(record: number): boolean {
     return this.#lengths[record]! >= 0;
   }
@@ -68,6 +75,18 @@ export class SampleRun {
   clear(): void {
     this.#records = 0;
     this.#samples = 0;
+    this.#released = 0;
+    this.#dynptr.kill();
+  }
+
+  /** For the consumer: the number of the next record to release; it counts as released from now on. */
+  takeNext(): number {
+    return this.#released++;
+  }
+
+  /** For the consumer: whether records are left to release. */
+  get hasMore(): boolean {
+    return this.#released < this.#records;
   }
 
   /** For the consumer: adds a sample whose payload starts at position `start` (low half); returns its record's size. */

@@ -6,8 +6,9 @@ import {
   MAX_RING_SIZE,
   PRODUCER_POS_WORD,
   RINGBUF_PAGE_SIZE,
+  unsigned,
 } from './layout.js';
-import { distance, loadPosition, storePosition } from './position.js';
+import { distance, loadLow, loadPosition, storePosition } from './position.js';
 
 /** What `bpf_map_create` is given for a `BPF_MAP_TYPE_USER_RINGBUF`. */
 export interface UserRingAttributes {
@@ -55,6 +56,7 @@ export function checkAttributes(attributes: UserRingAttributes): number {
  * positions, poll, query. {@link Producer} and {@link Consumer} work on it.
  */
 export class UserRing {
+  /** The ring image. {@link share} replaces it and both views of it: look them up for each operation, keep none. */
   readonly buffer: ArrayBufferLike;
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
@@ -82,8 +84,31 @@ export class UserRing {
     this.shared = typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
   }
 
+  /**
+   * Moves the ring, positions and records as they are, into a SharedArrayBuffer, for a worker thread that drains in
+   * place. Producers and consumers of this object go on with it. Only while no drain is under way; nothing happens when
+   * the ring is shared already, unless it is to be done anew: a thread that cannot be ended then keeps an image of
+   * the past.
+   * @returns the SharedArrayBuffer
+   * @throws RangeError when there is no memory for a second image; the ring stays as it was
+   */
+  share(anew = false): SharedArrayBuffer {
+    if (this.buffer instanceof SharedArrayBuffer && !anew) return this.buffer;
+    const image = new SharedArrayBuffer(this.buffer.byteLength);
+    new Uint8Array(image).set(this.bytes);
+    moveTo(image, this);
+    return image;
+  }
+
+  /** Whether another thread may move the consumer position on meanwhile: of that, only the low half is to be read. */
+  get #isDrainedElsewhere(): boolean {
+    return this.shared && this.mode === 'managed';
+  }
+
   /** Bytes between consumer and producer position, modulo 2^64; exact below 2^53. */
   get used(): number {
+    if (this.#isDrainedElsewhere)
+      return unsigned(this.words[PRODUCER_POS_WORD]! - loadLow(this.words, CONSUMER_POS_WORD, true));
     return distance(this.words, PRODUCER_POS_WORD, CONSUMER_POS_WORD);
   }
 
@@ -100,7 +125,7 @@ export class UserRing {
 
   /** Halves of the positions, as int32; the low ones are enough to compare two places of one managed ring. */
   get consumerLow(): number {
-    return this.words[CONSUMER_POS_WORD]!;
+    return loadLow(this.words, CONSUMER_POS_WORD, this.shared);
   }
 
   get producerLow(): number {
@@ -111,7 +136,10 @@ export class UserRing {
     return this.words[PRODUCER_POS_WORD + 1]!;
   }
 
+  /** On a shared managed ring: to be read in the thread of its producer, which knows both halves of its own position. */
   get consumerPosition(): bigint {
+    if (this.#isDrainedElsewhere)
+      return BigInt.asUintN(64, loadPosition(this.words, PRODUCER_POS_WORD) - BigInt(this.used));
     return loadPosition(this.words, CONSUMER_POS_WORD);
   }
 
@@ -129,6 +157,14 @@ export class UserRing {
     storePosition(this.words, PRODUCER_POS_WORD, position);
   }
 
+  /**
+   * Makes the consumer position whole again after the thread that moved it was ended between the stores of its halves. For
+   * the thread of the producer of a shared managed ring.
+   */
+  mendConsumerPosition(): void {
+    storePosition(this.words, CONSUMER_POS_WORD, this.consumerPosition);
+  }
+
   /** `bpf_ringbuf_query` for this map type (an extension: the kernel answers it for the kernel-to-user ring only). */
   query(): RingQuery {
     const consumerPos = this.consumerPosition;
@@ -140,6 +176,17 @@ export class UserRing {
       producerPos,
     };
   }
+}
+
+/** Fields of a ring are read-only to everybody else. Accessors over private ones cost a drain in runs 4 ns a sample. */
+function moveTo(
+  image: SharedArrayBuffer,
+  ring: { -readonly [Field in 'buffer' | 'words' | 'bytes' | 'shared']: UserRing[Field] },
+): void {
+  ring.buffer = image;
+  ring.words = new Int32Array(image);
+  ring.bytes = new Uint8Array(image);
+  ring.shared = true;
 }
 
 /**

@@ -6,6 +6,7 @@ import { Type, type Static } from 'typebox';
 import { checkAttributes, Errno } from '../ring/index.js';
 import type { DeepReadonly } from './config-freeze.js';
 import { LISTEN_RULE, parseAuthority, parseListen } from './config-listen.js';
+import { ALLOW_RULE, isAllowEntry } from './handlers/webhook/address-policy.js';
 import { NAME_PATTERN, NAME_RULE } from './names.js';
 import { CompleteTriggerSchema } from './trigger.js';
 
@@ -84,7 +85,10 @@ const TokenSchema = Type.Object(
 const HandlerSchema = Type.Object(
   {
     name: name('handler'),
-    kind: Type.String({ minLength: 1, description: 'Kind of the handler: count, capture, log or file.' }),
+    kind: Type.String({
+      minLength: 1,
+      description: 'Kind of the handler: count, capture, log, file, wasm, module, webhook or remote.',
+    }),
     config: Type.Record(Type.String(), Type.Unknown(), {
       default: {},
       description: 'Keys of that kind; the kind itself checks them.',
@@ -202,6 +206,19 @@ const DrainSchema = Type.Object(
   section('Drains that triggers start.'),
 );
 
+const WebhooksSchema = Type.Object(
+  {
+    allow: Type.Array(
+      Type.Refine(Type.String(), isAllowEntry, () => `must be ${ALLOW_RULE}`),
+      {
+        default: [],
+        description: `Addresses that webhooks may reach besides public ones: ${ALLOW_RULE}.`,
+      },
+    ),
+  },
+  section('Handlers of kind webhook.'),
+);
+
 const LimitsSchema = Type.Object(
   {
     max_maps: amount({ text: 'Most maps.', unit: 'maps', default: 1024 }),
@@ -291,6 +308,11 @@ export const ConfigSchema = Type.Object(
       description:
         'Directory for files that the daemon writes, relative to the working directory; created when missing.',
     }),
+    handlers_dir: Type.String({
+      default: '',
+      description:
+        'Directory of the ES modules that handlers of kind module may name. Empty = there are none.',
+    }),
     insecure: Type.Boolean({
       default: false,
       description: 'Allows to listen on a non-loopback address without any token.',
@@ -318,6 +340,7 @@ export const ConfigSchema = Type.Object(
     log: LogSchema,
     producers: ProducersSchema,
     drain: DrainSchema,
+    webhooks: WebhooksSchema,
     limits: LimitsSchema,
     tokens: Type.Array(TokenSchema, {
       default: [],

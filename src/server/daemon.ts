@@ -63,6 +63,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler, seconds) => events.drained(map, handler, seconds),
+    handlerReady: (map, handler) => scheduler.ready(map, handler),
     handlerRemoved: (map, handler) => events.handlerRemoved(map, handler),
     closed: (map) => {
       scheduler.forget(map);
@@ -74,6 +75,8 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       maxMaps: limits.max_maps,
       maxTotalRingBytes: limits.max_total_ring_bytes,
       dataDir: resolve(config.data_dir),
+      handlersDir: config.handlers_dir === '' ? undefined : resolve(config.handlers_dir),
+      webhooks: config.webhooks,
       leaseMs: producers.lease_ms,
       stateTtlMs: producers.state_ttl_ms,
       maxProducers: limits.max_producers_per_map,

@@ -31,9 +31,13 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
   for (const [mapIndex, declared] of config.maps.entries()) {
     const table = new HandlerTable({
       map: declared.name,
+      mode: declared.mode,
       dataDir: resolve(config.data_dir),
+      handlersDir: config.handlers_dir === '' ? undefined : resolve(config.handlers_dir),
+      webhooks: config.webhooks,
       logger: pino({ level: 'silent' }),
       clock: systemClock,
+      onReady: () => undefined,
       maxHandlers: config.limits.max_handlers_per_map,
       maxDiskBytes: config.limits.max_file_bytes_per_map,
     });

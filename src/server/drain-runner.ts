@@ -10,7 +10,14 @@ import {
   type UserRing,
 } from '../ring/index.js';
 import { RingbufdError } from './errors.js';
-import type { BatchHandler, DrainContext, Handler, SampleHandler } from './handlers/handler.js';
+import type {
+  BatchHandler,
+  DrainContext,
+  Handler,
+  SampleHandler,
+  WorkerHandler,
+  WorkerOutcome,
+} from './handlers/handler.js';
 
 /** What a drain came to. */
 export interface DrainOutcome extends Readonly<DrainReport> {
@@ -33,7 +40,8 @@ export interface DrainRequest {
 export type OnProgress = () => void;
 
 /**
- * One drain, of a ring that is not being drained and with valid flags. Synchronous for a sample handler; a promise for a batch handler, which holds the busy bit meanwhile.
+ * One drain, of a ring that is not being drained and with valid flags. Synchronous for a sample handler; a promise for the
+ * others, which hold the busy bit meanwhile.
  * Never throws for what the ring or the handler does: that is in the outcome.
  * @throws RingbufdError HANDLER_CTX before the drain begins
  */
@@ -46,9 +54,14 @@ export function runDrain(
   const { handler } = request;
   const context = contextAt(ring, request);
   handler.begin(request.ctx, context);
-  return handler.shape === 'sample'
-    ? drainSamples(consumer, handler, request)
-    : drainRuns(ring, consumer, handler, request, onProgress);
+  switch (handler.shape) {
+    case 'sample':
+      return drainSamples(consumer, handler, request);
+    case 'batch':
+      return drainRuns(ring, consumer, handler, request, onProgress);
+    case 'worker':
+      return drainInThread(ring, consumer, handler, request, onProgress);
+  }
 }
 
 function drainSamples(consumer: Consumer, handler: SampleHandler, request: DrainRequest): DrainOutcome {
@@ -64,7 +77,7 @@ async function drainRuns(
   onProgress: OnProgress,
 ): Promise<DrainOutcome> {
   consumer.begin(request.flags);
-  const run = new SampleRun(ring);
+  const run = new SampleRun(ring, handler.maxRunSamples);
   let ret = 0;
   let error: unknown;
   try {
@@ -81,14 +94,42 @@ async function drainRuns(
       consumer.releaseRun(run, consumed);
       onProgress();
       if (verdict.stop) consumer.markStopped();
-      if (verdict.stop || consumed < run.samples) break;
+      error = verdict.error;
+      if (error !== undefined) ret = errnoOf(error);
+      if (error !== undefined || verdict.stop || consumed < run.samples) break;
     }
   } catch (thrown) {
     error = thrown;
-    ret = -Errno[thrown instanceof RingbufdError ? thrown.errno : 'EIO'];
+    ret = errnoOf(thrown);
   }
   consumer.end(request.flags);
   return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer), error };
+}
+
+async function drainInThread(
+  ring: UserRing,
+  consumer: Consumer,
+  handler: WorkerHandler,
+  request: DrainRequest,
+  onProgress: OnProgress,
+): Promise<DrainOutcome> {
+  consumer.begin(request.flags);
+  const { ctx, incarnation, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES } = request;
+  let result: WorkerOutcome;
+  try {
+    result = await handler.drain(ring, { ctx, incarnation, maxTurns }, onProgress);
+  } catch (error) {
+    result = { ret: -Errno.EIO, drained: 0, discarded: 0, stopped: false, error };
+  }
+  const { ret, drained, discarded, stopped, error } = result;
+  consumer.end(request.flags, { drained, discarded });
+  if (stopped) consumer.markStopped();
+  return { ...outcome(ret, consumer), error };
+}
+
+/** What a drain returns for what its handler failed with. */
+function errnoOf(error: unknown): number {
+  return -Errno[error instanceof RingbufdError ? error.errno : 'EIO'];
 }
 
 function outcome(ret: number, consumer: Consumer): DrainOutcome {

@@ -79,7 +79,7 @@ export class DrainScheduler {
       changed: false,
       turnCostMs: 0,
       // A handler that is awaited leaves the loop to others by itself.
-      turnLimit: registered.handler.shape === 'batch' ? this.#settings.maxTurnSamples : FIRST_TURN_SAMPLES,
+      turnLimit: registered.handler.shape === 'sample' ? FIRST_TURN_SAMPLES : this.#settings.maxTurnSamples,
     });
   }
 
@@ -106,6 +106,14 @@ export class DrainScheduler {
     if (auto === undefined) return null;
     const state = auto.state === 'parked' && auto.cancelTimer !== undefined ? 'waiting_for_age' : auto.state;
     return { state, backoff_ms: auto.backoffMs };
+  }
+
+  /** What a handler refused it could take now: no reason to back off any longer. */
+  ready(map: HostedMap, handler: string): void {
+    const auto = this.#autos.get(map);
+    if (auto?.state !== 'backing_off' || auto.registered.name !== handler) return;
+    auto.backoffMs = 0;
+    this.#enqueue(auto);
   }
 
   /** From now on triggers wait for nothing: what is in the rings is drained, however little it is. */

@@ -1,7 +1,8 @@
 /** docs/ERRORS.md, made from the catalogue and the close codes. */
 import { Errno, type ErrnoName } from '../ring/index.js';
 import { CloseCode, mayReconnect } from '../wire/index.js';
-import { catalogue, errorCode, RingbufdError, statusOfErrno, type ErrorKey } from './errors.js';
+import { statusOfErrno } from './errno-status.js';
+import { catalogue, errorCode, RingbufdError, type ErrorKey } from './errors.js';
 import { markdownTable } from './markdown-table.js';
 
 const closeCodeMeanings: Record<keyof typeof CloseCode, string> = {

@@ -4,6 +4,7 @@
  * generated from this table.
  */
 import { Errno, type ErrnoName } from '../ring/index.js';
+import { statusOfErrno } from './errno-status.js';
 
 interface CatalogueEntry {
   errno: ErrnoName;
@@ -168,6 +169,18 @@ export const catalogue = {
     advice: 'Its sample stays at the head of the ring; mend the cause and drain again.',
     retryable: true,
   }),
+  HANDLER_TIMEOUT: entry({
+    errno: 'ETIMEDOUT',
+    title: 'the handler did not answer in time',
+    advice: 'Its sample stays at the head of the ring; mend the cause, or give the handler more time.',
+    retryable: true,
+  }),
+  HANDLER_SAMPLE_TOO_BIG: entry({
+    errno: 'E2BIG',
+    status: 422,
+    title: 'the sample at the head of the ring is larger than the handler takes',
+    advice: 'The sample stays there: give the handler a larger sample buffer, or drain it with another one.',
+  }),
   HANDLER_NO_SPACE: entry({
     errno: 'ENOSPC',
     title: 'the handler has no room for what it drains',
@@ -324,24 +337,6 @@ export const catalogue = {
 // Retired codes, never to be used again: none yet.
 
 export type ErrorKey = keyof typeof catalogue;
-
-/** HTTP status of an errno (design of the REST interface, docs/ERRORS.md). */
-export const statusOfErrno: Record<ErrnoName, number> = {
-  EINVAL: 400,
-  EPROTO: 400,
-  EPERM: 403,
-  ENOENT: 404,
-  ENODATA: 404,
-  EBUSY: 409,
-  EEXIST: 409,
-  ESTALE: 410,
-  E2BIG: 413,
-  ENOSPC: 429,
-  EAGAIN: 429,
-  EIO: 500,
-  ETIMEDOUT: 504,
-  ENOMEM: 507,
-};
 
 /** The stable code of a catalogue entry, as users see it. */
 export function errorCode(key: ErrorKey): string {

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
-import { createHandler, type Handler } from './handlers/index.js';
+import type { RingMode } from '../ring/index.js';
+import { createHandler, type EmitTarget, type Handler, type WorkerHandler } from './handlers/index.js';
 import type { Trigger } from './trigger.js';
 
 /** What a caller registers. */
@@ -26,10 +27,19 @@ export interface RegisteredHandler {
 
 export interface HandlerTableOptions {
   map: string;
+  mode: RingMode;
   dataDir: string;
+  /** Where modules of the operator's are; absent: there are none. */
+  handlersDir?: string | undefined;
+  /** Maps that handlers may emit into; absent: there are none. */
+  emitTarget?: ((map: string) => EmitTarget | undefined) | undefined;
+  /** Addresses that webhooks may reach besides public ones. */
+  webhooks?: { readonly allow: readonly string[] } | undefined;
   logger: Logger;
   clock: Clock;
   maxHandlers: number;
+  /** A handler could take now what it had to refuse. */
+  onReady: (name: string) => void;
   /** Bytes that the handlers of this map may keep on disk, together. */
   maxDiskBytes: number;
 }
@@ -62,11 +72,16 @@ export class HandlerTable {
 
   /**
    * Registers a handler, in the place of one of the same name, which is flushed and closed first.
+   * @param mayInstall called when a handler that had to be tried out is ready; throws if it may not be taken any more
    * @returns the handler, and whether the name is new
    * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS: nothing is changed then
    */
-  async put(name: string, spec: HandlerSpec): Promise<{ registered: RegisteredHandler; created: boolean }> {
-    const { map, dataDir, logger, clock } = this.#options;
+  async put(
+    name: string,
+    spec: HandlerSpec,
+    mayInstall: () => void = () => undefined,
+  ): Promise<{ registered: RegisteredHandler; created: boolean }> {
+    const { map, dataDir, handlersDir, emitTarget, webhooks, logger, clock } = this.#options;
     const others = this.list().filter((other) => other.name !== name);
     const auto = others.find(({ trigger }) => trigger.mode === 'auto');
     if (spec.trigger.mode === 'auto' && auto !== undefined)
@@ -77,10 +92,15 @@ export class HandlerTable {
       map,
       handler: name,
       dataDir,
+      handlersDir,
+      emitTarget,
+      webhooks,
       logger,
       clock,
     });
     this.#checkClaims(handler, others);
+    if (handler.shape === 'worker') await this.#prepare(handler, spec, mayInstall);
+    if (handler.shape === 'batch') handler.onReady = () => this.#options.onReady(name);
     const old = this.#handlers.get(name);
     const registered = { name, kind: spec.kind, config, trigger: spec.trigger, handler, lastError: null };
     this.#handlers.set(name, registered);
@@ -98,6 +118,26 @@ export class HandlerTable {
   /** Flushes and closes all of them. */
   async close(): Promise<void> {
     await Promise.all(this.list().map(({ handler }) => handler.close()));
+  }
+
+  /** Tries a handler out. Time goes by meanwhile: what was checked before may be otherwise. */
+  async #prepare(handler: WorkerHandler, spec: HandlerSpec, mayInstall: () => void): Promise<void> {
+    const { mode, map } = this.#options;
+    if (mode === 'direct')
+      throw new RingbufdError(
+        'HANDLER_CONFIG',
+        `kind "${spec.kind}" drains in a thread, which takes the positions of a managed map; map "${map}" is direct`,
+      );
+    const before = new Set(this.#handlers.values());
+    await handler.prepare();
+    try {
+      mayInstall();
+      if (this.list().some((other) => !before.has(other)))
+        throw new RingbufdError('MAP_BUSY', `another handler of map "${map}" was registered meanwhile`);
+    } catch (error) {
+      await handler.close();
+      throw error;
+    }
   }
 
   #checkClaims(handler: Handler, others: RegisteredHandler[]): void {

@@ -16,6 +16,7 @@ import {
 } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
+import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
 import { MapCounters } from './map-counters.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
@@ -37,6 +38,10 @@ export interface MapAttributes {
 /** The part of the configuration that maps need. */
 export interface MapSettings {
   dataDir: string;
+  /** Where modules of the operator's are; absent: there are none. */
+  handlersDir?: string | undefined;
+  /** Addresses that webhooks may reach besides public ones. */
+  webhooks?: { readonly allow: readonly string[] } | undefined;
   leaseMs: number;
   stateTtlMs: number;
   maxProducers: number;
@@ -54,6 +59,8 @@ export interface MapObserver {
   /** A drain has ended: its duration, for the histogram. */
   drained(map: HostedMap, handler: string, seconds: number): void;
   handlerRemoved(map: HostedMap, handler: string): void;
+  /** A handler could take now what it had to refuse. */
+  handlerReady(map: HostedMap, handler: string): void;
   /** The map is closed: nothing of it is to be kept. */
   closed(map: HostedMap): void;
 }
@@ -98,7 +105,13 @@ export class HostedMap {
     name: string,
     attributes: MapAttributes,
     settings: MapSettings,
-    deps: { clock: Clock; logger: Logger; observer: MapObserver },
+    deps: {
+      clock: Clock;
+      logger: Logger;
+      observer: MapObserver;
+      /** The other maps, for handlers that emit into them. */
+      emitTarget: (map: string) => EmitTarget | undefined;
+    },
   ) {
     this.name = name;
     this.attributes = attributes;
@@ -117,9 +130,14 @@ export class HostedMap {
     );
     this.handlers = new HandlerTable({
       map: name,
+      mode: attributes.mode,
       dataDir: settings.dataDir,
+      handlersDir: settings.handlersDir,
+      emitTarget: deps.emitTarget,
+      webhooks: settings.webhooks,
       logger: deps.logger,
       clock: deps.clock,
+      onReady: (handler) => deps.observer.handlerReady(this, handler),
       maxHandlers: settings.maxHandlers,
       maxDiskBytes: settings.maxDiskBytes,
     });
@@ -175,6 +193,27 @@ export class HostedMap {
     this.#observer.changed(this);
   }
 
+  /** Where a handler of another map emits into. `undefined` for a direct map, whose producer it would fight with. */
+  emitTarget(): EmitTarget | undefined {
+    if (this.attributes.mode === 'direct' || this.#closed) return undefined;
+    let held = 0;
+    return {
+      grant: (bytes) => (held = this.waiting.hold(bytes)),
+      store: (run, records) => {
+        held -= run.length;
+        this.waiting.letGo(run.length);
+        this.store(run, records);
+      },
+      settle: () => {
+        this.waiting.letGo(held);
+        if (held === 0) return;
+        held = 0;
+        this.waiting.serve();
+        void this.watchers.wake(false, 0, this.drainNumber);
+      },
+    };
+  }
+
   /**
    * Stores a run as a whole or not at all: for producers without a connection.
    * @returns samples stored
@@ -220,7 +259,8 @@ export class HostedMap {
     const position = this.ring.producerPosition;
     const low = this.ring.producerLow;
     // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
-    const mustWait = this.waiting.length > 0 && recordSize(size) <= this.ring.size;
+    const total = recordSize(size);
+    const mustWait = total > this.waiting.roomForNewcomers && total <= this.ring.size;
     const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
     if (offset === -Errno.ENOSPC) {
       this.counters.refuse('ENOSPC', 'ring_full');
@@ -302,7 +342,10 @@ export class HostedMap {
         'HANDLER_CONFIG',
         `trigger.min_bytes is ${spec.trigger.min_bytes}, the ring has ${this.ring.size} and max_delay_ms is 0: it would never drain`,
       );
-    const result = await this.handlers.put(name, spec);
+    const result = await this.handlers.put(name, spec, () => {
+      if (this.#closed) throw new RingbufdError('NO_MAP', `map "${this.name}" was deleted meanwhile`);
+      this.#refuseDuringDrain();
+    });
     this.#observer.triggerChanged(this);
     this.#observer.changed(this);
     return result;

@@ -156,7 +156,9 @@ export function drainErrorKey(result: DrainResult): ErrorKey | undefined {
     case 'EBUSY':
       return 'DRAIN_BUSY';
     case 'E2BIG':
-      return 'DRAIN_RECORD_TOO_BIG';
+      return result.error === undefined ? 'DRAIN_RECORD_TOO_BIG' : 'HANDLER_SAMPLE_TOO_BIG';
+    case 'ETIMEDOUT':
+      return 'HANDLER_TIMEOUT';
     case 'EINVAL':
       if (result.number === 0) return 'BAD_FLAGS';
       return result.error === undefined ? 'DRAIN_BAD_RECORD' : 'HANDLER_VERDICT';

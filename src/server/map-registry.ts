@@ -80,7 +80,10 @@ export class MapRegistry {
     const total = this.#ringBytes + attributes.maxEntries;
     if (total > this.#settings.maxTotalRingBytes)
       throw new RingbufdError('LIMIT_RING_BYTES', `all rings would take ${total} bytes`);
-    const map = new HostedMap(name, attributes, this.#settings, this.#deps);
+    const map = new HostedMap(name, attributes, this.#settings, {
+      ...this.#deps,
+      emitTarget: (target) => this.#maps.get(target)?.emitTarget(),
+    });
     this.#maps.set(name, map);
     this.#ringBytes = total;
     return { map, created: true };

@@ -22,6 +22,8 @@ export class SpaceQueue {
   readonly #producer: Producer;
   readonly #waiting: WaitingRun[] = [];
   #serving = false;
+  /** Bytes of room that are kept for what a handler may emit. */
+  #held = 0;
 
   constructor(ring: UserRing, producer: Producer) {
     this.#ring = ring;
@@ -34,7 +36,24 @@ export class SpaceQueue {
 
   /** Room that a newcomer may use now: none while others wait. */
   get roomForNewcomers(): number {
-    return this.#waiting.length > 0 ? 0 : this.#ring.free;
+    return this.#waiting.length > 0 ? 0 : this.#free;
+  }
+
+  /** Room that is neither filled nor held. */
+  get #free(): number {
+    return Math.max(0, this.#ring.free - this.#held);
+  }
+
+  /** Keeps room from everybody else. @returns bytes held: as many as asked for, or what a newcomer has */
+  hold(bytes: number): number {
+    const granted = Math.min(bytes, this.roomForNewcomers);
+    this.#held += granted;
+    return granted;
+  }
+
+  /** Gives room that was held to everybody, or to whoever held it and stores into it now. */
+  letGo(bytes: number): void {
+    this.#held -= bytes;
   }
 
   join(waiting: WaitingRun): void {
@@ -66,7 +85,7 @@ export class SpaceQueue {
   }
 
   #storePrefix(head: WaitingRun): void {
-    const room = this.#ring.free;
+    const room = this.#free;
     const missing = head.run.length - head.at;
     const fits =
       missing > room && head.atomic ? { records: 0, bytes: 0 } : prefixThatFits(head.view, head.at, room);

@@ -1,27 +1,31 @@
-/** Turns upgrade requests into producer sessions: route, access, limits, subprotocol, then a session over ws. */
+/** Turns upgrade requests into sessions of producers and of attached handlers: route, access, limits, subprotocol, then a session over ws. */
 import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import { CloseCode, FRAME_HEADER_SIZE, Subprotocol } from '../wire/index.js';
+import { CloseCode, FRAME_HEADER_SIZE, HANDLER_SUBPROTOCOL, Subprotocol } from '../wire/index.js';
 import { requireScope, type AccessControl } from './access-control.js';
 import type { Clock } from './clock.js';
 import type { ConnectionLimits } from './connection-limits.js';
 import { RingbufdError } from './errors.js';
 import type { Events } from './events.js';
 import { FrameSession } from './frame-session.js';
+import { ATTACH_PATH, checkAttachment } from './handler-attachment.js';
+import { HandlerSession } from './handler-session.js';
 import type { Heartbeat } from './heartbeat.js';
 import type { HostedMap } from './hosted-map.js';
 import type { MapRegistry } from './map-registry.js';
 import { isValidName, NAME_RULE } from './names.js';
 import { PlainSession } from './plain-session.js';
 import { problemOf } from './problem.js';
-import type { ProducerSession, SessionOptions, WhenFull } from './producer-session.js';
+import type { ProducerSession, SessionOptions } from './producer-session.js';
+import { checkProduction, selectSubprotocol } from './producer-admission.js';
 import { ProducerState } from './producer-states.js';
 import { ProducerSocket, ProducerWebSocket } from './producer-websocket.js';
-import type { Identity } from './tokens.js';
+import type { SocketEvents } from './session-socket.js';
+import type { Action, Identity } from './tokens.js';
 
 /** Fragments of one message. Low on purpose: each costs memory of its own. */
 const MAX_FRAGMENTS = 64;
@@ -52,14 +56,26 @@ export interface GatewayDeps {
   logger: Logger;
 }
 
+/** What a connection becomes, once it is there. */
+interface Session extends SocketEvents {
+  /** How operators name it. */
+  readonly label: string;
+}
+
 /** An upgrade request that has passed every check. */
 interface Admission {
   map: HostedMap;
-  identity: Identity;
-  producer: string | undefined;
-  whenFull: WhenFull;
-  subprotocol: Subprotocol;
+  /** @throws RingbufdError for what can only be found out now */
+  createSession: (socket: ProducerSocket) => Session;
   leave: () => void;
+}
+
+/** What an upgrade request asks for. */
+interface Route {
+  map: string;
+  /** The handler to attach to; absent: produce. */
+  handler?: string;
+  action: Action;
 }
 
 /** Close codes for a browser, which does not get to see the HTTP status of a refused upgrade. */
@@ -93,7 +109,7 @@ export class WsGateway {
       maxBufferedChunks: SPARE_CHUNKS + Math.ceil(settings.maxFrameBytes / SMALLEST_SEGMENT_BYTES),
       closeTimeout: CLOSE_TIMEOUT_MS,
       WebSocket: ProducerWebSocket,
-      handleProtocols: (offered: Set<string>) => selectSubprotocol([...offered]) ?? false,
+      handleProtocols: protocolFor,
     };
     this.#server = new WebSocketServer(options);
   }
@@ -120,7 +136,7 @@ export class WsGateway {
     this.#server.handleUpgrade(request, socket, head, (ws) => {
       upgraded = true;
       socket.removeListener('error', ignoreSocketError);
-      this.#open(request, ws as ProducerWebSocket, socket as Socket, admission);
+      this.#open(ws as ProducerWebSocket, socket as Socket, admission);
     });
     // ws has answered a malformed handshake by itself: there is no connection that could give its place back.
     if (!upgraded) admission.leave();
@@ -130,37 +146,68 @@ export class WsGateway {
   #admit(request: IncomingMessage): Admission {
     const { access, registry, limits } = this.#deps;
     const url = parseTarget(request.url ?? '/');
-    const match = PRODUCE_PATH.exec(url.pathname);
-    if (match === null) throw new RingbufdError('NO_ROUTE', `no WebSocket at ${url.pathname}`);
+    const route = routeOf(url.pathname);
     access.checkSource(request.headers);
     const identity = access.identify(request.headers);
     if (this.#draining) throw new RingbufdError('SHUTTING_DOWN');
-    const name = decodeName(match[1]!);
-    if (!isValidName(name)) throw new RingbufdError('BAD_NAME', `map name: ${NAME_RULE}`);
-    requireScope(identity, 'produce', name);
-    const map = registry.get(name);
-    const { producer, whenFull } = parseQuery(url.searchParams);
-    const subprotocol = requireSubprotocol(request.headers['sec-websocket-protocol']);
-    if (map.attributes.mode === 'direct' && subprotocol === Subprotocol.PLAIN)
-      throw new RingbufdError(
-        'NOT_ALLOWED_HERE',
-        'plain mode on a direct map: use ringbuf.v1 or ringbuf.v1.json',
-      );
-    checkDirectOwner(map, producer);
-    const leave = limits.enter(this.#remoteAddress(request));
-    return { map, identity, producer, whenFull, subprotocol, leave };
+    if (!isValidName(route.map)) throw new RingbufdError('BAD_NAME', `map name: ${NAME_RULE}`);
+    requireScope(identity, route.action, route.map);
+    const map = registry.get(route.map);
+    const createSession =
+      route.handler === undefined
+        ? this.#admitProducer(request, url, map, identity)
+        : this.#admitHandler(request, url, map, route.handler);
+    return { map, createSession, leave: limits.enter(this.#remoteAddress(request)) };
   }
 
-  #open(request: IncomingMessage, ws: ProducerWebSocket, tcp: Socket, admission: Admission): void {
+  /** @throws RingbufdError for every reason not to let a producer in */
+  #admitProducer(
+    request: IncomingMessage,
+    url: URL,
+    map: HostedMap,
+    identity: Identity,
+  ): Admission['createSession'] {
+    const protocols = request.headers['sec-websocket-protocol'];
+    const { producer, ...asked } = checkProduction(map, url.searchParams, protocols);
+    const options = { ...asked, remoteAddress: this.#remoteAddress(request) };
+    return (socket) => this.#createProducer(socket, map, identity, producer, options);
+  }
+
+  /** @throws RingbufdError for every reason not to let a handler in */
+  #admitHandler(
+    request: IncomingMessage,
+    url: URL,
+    map: HostedMap,
+    handlerName: string,
+  ): Admission['createSession'] {
+    const protocols = request.headers['sec-websocket-protocol'];
+    const { name, handler, creditBytes, client } = checkAttachment(
+      map,
+      handlerName,
+      url.searchParams,
+      protocols,
+    );
+    return (socket) =>
+      new HandlerSession(socket, handler, {
+        map: map.name,
+        handler: name,
+        incarnation: map.incarnation,
+        label: client ?? `~${++this.#anonymous}`,
+        creditBytes,
+        maxFrameBytes: this.#settings.maxFrameBytes,
+        maxQueuedBytes: this.#settings.maxQueuedBytes,
+        onSlow: () => this.#deps.events.slowClient(map.name),
+      });
+  }
+
+  #open(ws: ProducerWebSocket, tcp: Socket, admission: Admission): void {
     const { heartbeat, logger } = this.#deps;
     // First of all: ws reports what a peer does wrong as an error, also on a connection that is being refused.
-    ws.on('error', (error) =>
-      logger.debug({ err: error, map: admission.map.name }, 'a producer connection failed'),
-    );
+    ws.on('error', (error) => logger.debug({ err: error, map: admission.map.name }, 'a connection failed'));
     const socket = new ProducerSocket(ws, tcp);
-    let session: ProducerSession;
+    let session: Session;
     try {
-      session = this.#createSession(request, socket, admission);
+      session = admission.createSession(socket);
     } catch (error) {
       admission.leave();
       const refusal = asRefusal(error);
@@ -182,14 +229,19 @@ export class WsGateway {
       heartbeat.delete(socket);
       admission.leave();
       session.closed();
-      logger.debug({ map: admission.map.name, producer: session.label, code }, 'producer disconnected');
+      logger.debug({ map: admission.map.name, client: session.label, code }, 'client disconnected');
     });
-    logger.debug({ map: admission.map.name, producer: session.label }, 'producer connected');
+    logger.debug({ map: admission.map.name, client: session.label }, 'client connected');
   }
 
   /** Fences a connection with the same producer id first: what WELCOME says must be final. */
-  #createSession(request: IncomingMessage, socket: ProducerSocket, admission: Admission): ProducerSession {
-    const { map, identity, producer, whenFull, subprotocol } = admission;
+  #createProducer(
+    socket: ProducerSocket,
+    map: HostedMap,
+    identity: Identity,
+    producer: string | undefined,
+    given: Pick<SessionOptions, 'whenFull' | 'remoteAddress'> & { subprotocol: Subprotocol },
+  ): ProducerSession {
     const claimed =
       producer === undefined
         ? { state: new ProducerState(null, identity.name), resumed: false }
@@ -199,17 +251,15 @@ export class WsGateway {
       map,
       state: claimed.state,
       resumed: claimed.resumed,
-      whenFull,
-      subprotocol,
-      remoteAddress: this.#remoteAddress(request),
+      ...given,
       label: producer ?? `~${++this.#anonymous}`,
       connectedAtMs: this.#deps.clock.wallMs(),
       maxFrameBytes: this.#settings.maxFrameBytes,
       maxQueuedBytes: this.#settings.maxQueuedBytes,
       onSlow: () => this.#deps.events.slowClient(map.name),
     };
-    if (subprotocol === Subprotocol.PLAIN) return new PlainSession(socket, options);
-    return new FrameSession(socket, options, subprotocol === Subprotocol.JSON ? 'json' : 'binary');
+    if (given.subprotocol === Subprotocol.PLAIN) return new PlainSession(socket, options);
+    return new FrameSession(socket, options, given.subprotocol === Subprotocol.JSON ? 'json' : 'binary');
   }
 
   #remoteAddress(request: IncomingMessage): string {
@@ -235,50 +285,21 @@ export class WsGateway {
   }
 }
 
-/** The first subprotocol offered that the daemon speaks. */
-function selectSubprotocol(offered: readonly string[]): Subprotocol | undefined {
-  const spoken = new Set<string>(Object.values(Subprotocol));
-  return offered.find((name): name is Subprotocol => spoken.has(name));
+/** @throws RingbufdError NO_ROUTE */
+function routeOf(path: string): Route {
+  const produce = PRODUCE_PATH.exec(path);
+  if (produce !== null) return { map: decodeName(produce[1]!), action: 'produce' };
+  const attach = ATTACH_PATH.exec(path);
+  if (attach !== null)
+    return { map: decodeName(attach[1]!), handler: decodeName(attach[2]!), action: 'drain' };
+  throw new RingbufdError('NO_ROUTE', `no WebSocket at ${path}`);
 }
 
-/** @throws RingbufdError BAD_REQUEST when the client offers only what the daemon does not speak */
-function requireSubprotocol(header: string | undefined): Subprotocol {
-  const offered = (header ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '' && !name.startsWith('bearer.'));
-  if (offered.length === 0) return Subprotocol.PLAIN;
-  const selected = selectSubprotocol(offered);
-  if (selected !== undefined) return selected;
-  throw new RingbufdError(
-    'BAD_REQUEST',
-    `none of the offered subprotocols (${offered.join(', ')}) is one of ${Object.values(Subprotocol).join(', ')}`,
-  );
-}
-
-/** @throws RingbufdError BAD_REQUEST, BAD_NAME */
-function parseQuery(query: URLSearchParams): { producer: string | undefined; whenFull: WhenFull } {
-  for (const key of query.keys())
-    if (key !== 'producer' && key !== 'on_full')
-      throw new RingbufdError(
-        'BAD_REQUEST',
-        `unknown query parameter "${key}"; there are producer and on_full`,
-      );
-  const producer = query.get('producer') ?? undefined;
-  if (producer !== undefined && !isValidName(producer))
-    throw new RingbufdError('BAD_NAME', `producer: ${NAME_RULE}`);
-  const whenFull = query.get('on_full') ?? 'reject';
-  if (whenFull !== 'reject' && whenFull !== 'block')
-    throw new RingbufdError('BAD_REQUEST', `on_full is "reject" or "block", not "${whenFull}"`);
-  return { producer, whenFull };
-}
-
-/** @throws RingbufdError DIRECT_TAKEN when another producer is connected to this direct map */
-function checkDirectOwner(map: HostedMap, producer: string | undefined): void {
-  if (map.attributes.mode !== 'direct') return;
-  for (const connection of map.connections)
-    if (producer === undefined || connection.state.id !== producer)
-      throw new RingbufdError('DIRECT_TAKEN', `map "${map.name}" has a producer already`);
+/** The subprotocol to select among those offered, by the path that is asked for: a refused browser needs one, too. */
+function protocolFor(offered: ReadonlySet<string>, request: IncomingMessage): string | false {
+  const path = (request.url ?? '/').split('?', 1)[0]!;
+  if (ATTACH_PATH.test(path)) return offered.has(HANDLER_SUBPROTOCOL) && HANDLER_SUBPROTOCOL;
+  return selectSubprotocol([...offered]) ?? false;
 }
 
 /** @throws RingbufdError NO_ROUTE for a request target that is no URL */

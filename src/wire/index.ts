@@ -41,4 +41,27 @@ export { decodeClientFrame, decodeServerFrame } from './decode.js';
 export { encodeClientFrame, encodeServerFrame, writeOutputHeader } from './encode.js';
 export { decodeClientJson, encodeServerJson } from './json.js';
 export { buildOutputFrame, buildRun, runSize } from './run-builder.js';
+export {
+  ANSWER_FAILED,
+  ANSWER_STOP,
+  deliverBodySize,
+  HANDLER_PROTOCOL_VERSION,
+  HANDLER_SUBPROTOCOL,
+  HandlerOp,
+  ROLE_ACTIVE,
+  type AnswerFrame,
+  type AttachedBody,
+  type AttachedFrame,
+  type AttachedLimits,
+  type CancelFrame,
+  type CreditFrame,
+  type DeliverFrame,
+  type FailureFrame,
+  type HandlerClientFrame,
+  type HandlerRole,
+  type HandlerServerFrame,
+  type RoleFrame,
+} from './handler-frames.js';
+export { decodeHandlerClientFrame, decodeHandlerServerFrame, deliveredSamples } from './handler-decode.js';
+export { encodeHandlerClientFrame, encodeHandlerServerFrame, startDeliver } from './handler-encode.js';
 export { decodeBase64, encodeBase64 } from './base64.js';

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { catalogue, statusOfErrno, type ErrorKey } from '../../src/server/errors.js';
+import { statusOfErrno } from '../../src/server/errno-status.js';
+import { catalogue, type ErrorKey } from '../../src/server/errors.js';
 import type { RestAnswer } from '../support/rest.js';
 
 /** What a refusal must say, written down by hand where a test wants to be independent of the catalogue. */

@@ -92,11 +92,7 @@ const peek = [
       ': this.#distanceToProducer() - ahead;',
       ': ((producerLow - consumerLow) | 0) - ahead;',
     ],
-    [
-      'behind counts as ahead',
-      'return isAhead(this.#words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)',
-      'return true',
-    ],
+    ['behind counts as ahead', 'return isAhead(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)', 'return true'],
   ]),
 ];
 
@@ -157,18 +153,18 @@ const drain = [
     ],
     [
       'released without padding',
-      'recordSize(length), this.#shared);',
-      'length + BPF_RINGBUF_HDR_SZ, this.#shared);',
+      'recordSize(length), this.#ring.shared);',
+      'length + BPF_RINGBUF_HDR_SZ, this.#ring.shared);',
     ],
     [
       'released without header',
-      'recordSize(length), this.#shared);',
-      'recordSize(length) - 8, this.#shared);',
+      'recordSize(length), this.#ring.shared);',
+      'recordSize(length) - 8, this.#ring.shared);',
     ],
     [
       'the sample starts at its header',
-      'const start = (this.#words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;',
-      'const start = this.#words[CONSUMER_POS_WORD]! & this.#mask;',
+      'const start = (this.#ring.words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;',
+      'const start = this.#ring.words[CONSUMER_POS_WORD]! & this.#mask;',
     ],
     [
       'the length released is read again',
@@ -248,7 +244,7 @@ const TOP_BITS = 'if (size >= BPF_RINGBUF_DISCARD_BIT) return -Errno.E2BIG;';
 const NEVER_FITS = 'if (total > this.#ring.size) return -Errno.E2BIG;';
 const NO_ROOM = 'if (total > this.#room) return -Errno.ENOSPC;';
 const ROOM = 'return unsigned(this.#ring.size - used);';
-const COMMITTED = 'const value = (this.#words[header]! & ~BUSY_MASK) | discardBit;';
+const COMMITTED = 'const value = (words[header]! & ~BUSY_MASK) | discardBit;';
 const OFF_GRID = 'this.#storeMisaligned(reservation, (word & ~BUSY_MASK) | discardBit);';
 
 const reserve = [
@@ -272,12 +268,12 @@ const reserve = [
     ['room computed as a signed number', ROOM, 'return (this.#ring.size - used) | 0;'],
     [
       'the size not rounded up',
-      'advance(this.#words, PRODUCER_POS_WORD, total, this.#shared);',
-      'advance(this.#words, PRODUCER_POS_WORD, size + 8, this.#shared);',
+      'advance(words, PRODUCER_POS_WORD, total, shared);',
+      'advance(words, PRODUCER_POS_WORD, size + 8, shared);',
     ],
-    ['the producer position stays', 'advance(this.#words, PRODUCER_POS_WORD, total, this.#shared);', ''],
-    ['not BUSY', 'this.#words[header] = size | BUSY_MASK;', 'this.#words[header] = size;'],
-    ['the pad word stays', 'this.#words[header + 1] = 0;', ''],
+    ['the producer position stays', 'advance(words, PRODUCER_POS_WORD, total, shared);', ''],
+    ['not BUSY', 'words[header] = size | BUSY_MASK;', 'words[header] = size;'],
+    ['the pad word stays', 'words[header + 1] = 0;', ''],
     ['off the grid: the header on the grid', 'if ((offset & 7) === 0) {', 'if (true) {'],
     [
       'off the grid: not BUSY',

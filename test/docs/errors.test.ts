@@ -1,3 +1,4 @@
+import { statusOfErrno } from '../../src/server/errno-status.js';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -5,13 +6,7 @@ import { format, resolveConfig } from 'prettier';
 import { describe, expect, it } from 'vitest';
 import { Errno } from '../../src/ring/index.js';
 import { errorReference } from '../../src/server/error-reference.js';
-import {
-  catalogue,
-  errorCode,
-  RingbufdError,
-  statusOfErrno,
-  type ErrorKey,
-} from '../../src/server/errors.js';
+import { catalogue, errorCode, RingbufdError, type ErrorKey } from '../../src/server/errors.js';
 import { CloseCode } from '../../src/wire/index.js';
 import { committed, root } from './committed.js';
 
@@ -93,6 +88,7 @@ describe('the catalogue', () => {
       DRAIN_BAD_RECORD: 422,
       DRAIN_RECORD_TOO_BIG: 422,
       HANDLER_VERDICT: 422,
+      HANDLER_SAMPLE_TOO_BIG: 422,
       LIMIT_CONNECTIONS: 429,
       RATE_LIMITED: 429,
       OVERLOADED: 503,

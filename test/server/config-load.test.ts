@@ -30,6 +30,7 @@ describe('defaults', () => {
     expect(loadConfig({ env: {} }).config).toEqual({
       listen: '127.0.0.1:7890',
       data_dir: './data',
+      handlers_dir: '',
       insecure: false,
       trust_proxy: false,
       allowed_hosts: [],
@@ -38,6 +39,7 @@ describe('defaults', () => {
       log: { level: 'info', format: 'auto' },
       producers: { lease_ms: 30000, heartbeat_ms: 30000, state_ttl_ms: 86400000 },
       drain: { turn_time_ms: 5, max_turn_samples: 131072, backoff_min_ms: 100, backoff_max_ms: 30000 },
+      webhooks: { allow: [] },
       limits: {
         max_maps: 1024,
         max_total_ring_bytes: 4294967296,

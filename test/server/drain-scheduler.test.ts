@@ -172,6 +172,19 @@ describe('after an errno', () => {
     throw new Error('broken');
   };
 
+  it('ends at once when the handler could take now what it had to refuse', async () => {
+    await putHandler(map, failing);
+    store(map, 'a');
+    clock.runAllSoon();
+    const before = calls;
+    scheduler.ready(map, 'another');
+    expect(state()).toBe('backing_off');
+    scheduler.ready(map, map.handlers.auto!.name);
+    clock.runAllSoon();
+    expect(calls).toBe(before + 1);
+    expect(scheduler.stateOf(map)!.backoff_ms).toBe(100);
+  });
+
   it('backs off 100 ms, doubling to 30 s, however much arrives meanwhile', async () => {
     await putHandler(map, failing);
     store(map, 'a');
@@ -248,6 +261,13 @@ describe('after an errno', () => {
 });
 
 describe('turns', () => {
+  it('go on without waiting for min_bytes again after a drain that hit its bound, however the bound grows', async () => {
+    await putHandler(map, counting, { min_bytes: 65536 });
+    store(map, ...Array.from({ length: 4096 }, () => 'x'));
+    clock.runAllSoon();
+    expect([calls, map.ring.used]).toEqual([4096, 0]);
+  });
+
   it('are bounded: a run is a series of drains, each with its own number, with the event loop between them', async () => {
     await putHandler(map, () => {
       calls++;

@@ -1,10 +1,11 @@
 /**
- * The contract of drain handlers: (sample, ctx) → 0 go on | 1 stop after this one. Two shapes: one sample at a time and
- * at once, or a run of samples and later. A sample is released only after its handler answered for it.
+ * The contract of drain handlers: (sample, ctx) → 0 go on | 1 stop after this one. Three shapes: one sample at a time and
+ * at once, or a run of samples and later, or a whole drain in a thread of its own. A sample is released only after its
+ * handler answered for it.
  */
 import type { Logger } from 'pino';
 import type { TSchema } from 'typebox';
-import type { Dynptr, SampleRun, Verdict } from '../../ring/index.js';
+import type { Dynptr, SampleRun, UserRing, Verdict } from '../../ring/index.js';
 import type { Clock } from '../clock.js';
 
 /** What a handler may know of the drain that calls it. */
@@ -44,11 +45,17 @@ export interface SampleHandler {
 export interface BatchVerdict {
   consumed: number;
   stop: boolean;
+  /** What failed behind the samples that were consumed: it ends the drain, with its errno. */
+  error?: unknown;
 }
 
 export interface BatchHandler {
   readonly shape: 'batch';
   readonly claim?: HandlerClaim;
+  /** Samples that one run may hold; absent: as many as a run can. */
+  readonly maxRunSamples?: number;
+  /** Set by whoever registers the handler; called when it could take now what it had to refuse. */
+  onReady?: (() => void) | undefined;
   /** Payload bytes that one run may hold. */
   readonly maxRunBytes: number;
   begin(ctx: unknown, context: DrainContext): void;
@@ -58,7 +65,48 @@ export interface BatchHandler {
   close(): Promise<void>;
 }
 
-export type Handler = SampleHandler | BatchHandler;
+/** One drain in a thread. */
+export interface WorkerDrain {
+  /** The caller's ctx, any JSON value. */
+  ctx: unknown;
+  incarnation: string;
+  /** Bound on loop turns. */
+  maxTurns: number;
+}
+
+/** What a drain in a thread came to. */
+export interface WorkerOutcome {
+  /** Samples released, or a negative errno. */
+  ret: number;
+  drained: number;
+  discarded: number;
+  stopped: boolean;
+  error: unknown;
+}
+
+/** Runs code of other people's in a thread, which drains the ring in place. For managed maps only. */
+export interface WorkerHandler {
+  readonly shape: 'worker';
+  readonly claim?: undefined;
+  /** Maps that the code may put samples into. */
+  readonly targets: readonly string[];
+  /**
+   * Loads the code and tries it out. Once, before the first drain.
+   * @throws RingbufdError HANDLER_CONFIG, its detail being the verifier's log
+   */
+  prepare(): Promise<void>;
+  begin(ctx: unknown, context: DrainContext): void;
+  /**
+   * Drains. Does not reject for what the code does. When it resolves, the thread releases nothing any more.
+   * @param ring a managed ring whose busy bit is held meanwhile
+   * @param onProgress the consumer position has moved
+   */
+  drain(ring: UserRing, request: WorkerDrain, onProgress: () => void): Promise<WorkerOutcome>;
+  state(): Record<string, unknown>;
+  close(): Promise<void>;
+}
+
+export type Handler = SampleHandler | BatchHandler | WorkerHandler;
 
 /** What a handler is made with. */
 export interface HandlerDeps {
@@ -77,4 +125,6 @@ export interface HandlerKind {
   readonly configSchema: TSchema;
   /** @throws RingbufdError HANDLER_CONFIG for what the schema cannot say */
   create(config: Record<string, unknown>, deps: HandlerDeps): Handler;
+  /** The config as REST may show it: without secrets, and without what is as large as a program. As it is if absent. */
+  publicConfig?(config: Record<string, unknown>): Record<string, unknown>;
 }

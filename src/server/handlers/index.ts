@@ -4,24 +4,34 @@ import { RingbufdError } from '../errors.js';
 import { captureKind } from './capture.js';
 import { countKind } from './count.js';
 import { fileKind } from './file.js';
-import type { Handler, HandlerDeps, HandlerKind } from './handler.js';
+import type { Handler, HandlerKind } from './handler.js';
 import { logKind } from './log.js';
+import { moduleKind, type ModuleDeps } from './module.js';
+import { remoteKind } from './remote.js';
+import { wasmKind } from './wasm.js';
+import { webhookKind, type WebhookDeps } from './webhook.js';
 
 const kinds = new Map<string, HandlerKind>(
-  [countKind, captureKind, logKind, fileKind].map((kind) => [kind.kind, kind]),
+  [countKind, captureKind, logKind, fileKind, wasmKind, moduleKind, webhookKind, remoteKind].map((kind) => [
+    kind.kind,
+    kind,
+  ]),
 );
 
 export const handlerKinds: readonly HandlerKind[] = [...kinds.values()];
 
+/** What any kind may be made with. */
+type AnyHandlerDeps = ModuleDeps & WebhookDeps;
+
 /**
  * Makes a handler.
- * @returns the handler and its config with the kind's defaults filled in
+ * @returns the handler and its config with the kind's defaults filled in, as it may be shown
  * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG
  */
 export function createHandler(
   kind: string,
   config: unknown,
-  deps: HandlerDeps,
+  deps: AnyHandlerDeps,
 ): { handler: Handler; config: Record<string, unknown> } {
   const found = kinds.get(kind);
   if (found === undefined)
@@ -30,9 +40,10 @@ export function createHandler(
     string,
     unknown
   >;
-  return { handler: found.create(checked, deps), config: checked };
+  return { handler: found.create(checked, deps), config: found.publicConfig?.(checked) ?? checked };
 }
 
+export type { EmitTarget } from './worker/emit-credit.js';
 export type {
   BatchHandler,
   DrainContext,
@@ -40,4 +51,5 @@ export type {
   HandlerDeps,
   HandlerKind,
   SampleHandler,
+  WorkerHandler,
 } from './handler.js';

@@ -1,0 +1,17 @@
+/** The part of the JS API that ringbufd uses: neither TypeScript's ES libraries nor @types/node 20 declare it. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: Record<string, Record<string, (...args: never[]) => unknown>>);
+    readonly exports: Record<string, unknown>;
+  }
+  class Memory {
+    private constructor();
+    readonly buffer: ArrayBuffer;
+  }
+  class RuntimeError extends Error {}
+  function validate(bytes: Uint8Array): boolean;
+  function compile(bytes: Uint8Array): Promise<Module>;
+}
