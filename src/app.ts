@@ -42,6 +42,8 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
     frameworkErrors: (error, _request, reply) => void answerFrameworkError(error, reply, daemon.events),
   }).withTypeProvider<TypeBoxTypeProvider>();
   await registerApi(app, daemon, VERSION);
+  app.server.maxConnections = config.limits.max_sockets;
+  app.server.on('drop', () => daemon.events.refused('http', 'LIMIT_CONNECTIONS', 'EAGAIN'));
   app.server.on('upgrade', (request, socket, head) => {
     if (wantsWebSocket(request)) daemon.gateway.handleUpgrade(request, socket, head);
     else serveWithoutUpgrade(app.server, request, socket, head);

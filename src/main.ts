@@ -5,7 +5,7 @@ import { destination, pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { buildApp, type App } from './app.js';
 import { CliError, explainListenError, runCli } from './cli/index.js';
-import { formatProblem, type Config, type ConfigProblem } from './server/config.js';
+import { ConfigError, formatProblem, type Config, type ConfigProblem } from './server/config.js';
 import { checkDeclaredHandlers } from './server/declared-maps.js';
 import { RingbufdError } from './server/errors.js';
 import { VERSION } from './version.js';
@@ -30,6 +30,10 @@ async function serve(config: Config, warnings: readonly ConfigProblem[]): Promis
   // Node would print warnings as plain text between the lines of JSON.
   process.removeAllListeners('warning');
   process.on('warning', (warning) => logger.warn({ err: warning }, warning.message));
+
+  // All that the declared handlers have to say at once, as check-config shows it.
+  const problems = await checkDeclaredHandlers(config);
+  if (problems.length > 0) throw new ConfigError(problems);
 
   let app: App | undefined;
   const grace = closeWithGrace(

@@ -40,7 +40,7 @@ export async function registerApi(app: RouteApp, daemon: Daemon, version: string
     strictPreflight: false,
   });
   await registerRateLimit(app, daemon);
-  await registerOverloadCheck(app, daemon);
+  registerOverloadCheck(app, daemon);
   registerTokenCheck(app, daemon);
   registerShutdownCheck(app, daemon);
   registerBodyTypes(app, daemon.config.limits.max_body_bytes);

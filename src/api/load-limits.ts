@@ -1,9 +1,9 @@
 /** When the daemon answers 429 or 503 to a request that is right in itself. */
 import rateLimit from '@fastify/rate-limit';
-import underPressure from '@fastify/under-pressure';
 import type { FastifyRequest } from 'fastify';
 import type { Daemon } from '../server/daemon.js';
 import { RingbufdError } from '../server/errors.js';
+import { LoopLateness } from './loop-lateness.js';
 import type { RouteApp } from './route-app.js';
 
 const MINUTE_MS = 60_000;
@@ -35,14 +35,14 @@ function isExempt(request: FastifyRequest, trustProxy: boolean): boolean {
 }
 
 /** Refuses requests while the event loop is late; what operators need just then is answered all the same. */
-export async function registerOverloadCheck(app: RouteApp, { config }: Daemon): Promise<void> {
+export function registerOverloadCheck(app: RouteApp, { config }: Daemon): void {
   const max = config.limits.max_event_loop_delay_ms;
   if (max === 0) return;
-  await app.register(underPressure, {
-    maxEventLoopDelay: max,
-    pressureHandler: async (request) => {
-      if (request.routeOptions.config.evenOverloaded !== true) throw new RingbufdError('OVERLOADED');
-    },
+  const lateness = new LoopLateness();
+  app.addHook('onClose', async () => lateness.close());
+  app.addHook('onRequest', async (request) => {
+    if (lateness.lateMs > max && request.routeOptions.config.evenOverloaded !== true)
+      throw new RingbufdError('OVERLOADED');
   });
 }
 

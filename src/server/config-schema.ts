@@ -238,6 +238,11 @@ const LimitsSchema = Type.Object(
       unit: 'connections',
       default: 16_384,
     }),
+    max_sockets: amount({
+      text: 'Most TCP connections at a time, producers included; more are closed at once. Keep it below the open-files limit of the process.',
+      unit: 'connections',
+      default: 17_408,
+    }),
     max_frame_bytes: amount({
       text: 'Largest body of one WebSocket message; the 16-byte frame header is not counted.',
       unit: 'bytes',

@@ -63,6 +63,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler, seconds) => events.drained(map, handler, seconds),
+    foundBusy: (map) => scheduler.hold(map),
     handlerReady: (map, handler) => scheduler.ready(map, handler),
     handlerRemoved: (map, handler) => events.handlerRemoved(map, handler),
     closed: (map) => {

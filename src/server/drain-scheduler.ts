@@ -39,8 +39,14 @@ interface AutoDrain {
   /** Estimated milliseconds per loop turn. */
   turnCostMs: number;
   turnLimit: number;
+  /** Before this moment no drain begins. */
+  heldUntilMs: number;
 }
 
+/** Time that an operator has to try again what a drain was in the way of, in ms. */
+const HOLD_MS = 1000;
+/** Records of one drain through a handler that is awaited: about a second of a slow sink. */
+const AWAITED_TURN_SAMPLES = 8192;
 /** The first turn of a handler that nobody has timed yet. */
 const FIRST_TURN_SAMPLES = 256;
 const MIN_TURN_SAMPLES = 16;
@@ -78,8 +84,12 @@ export class DrainScheduler {
       backoffMs: 0,
       changed: false,
       turnCostMs: 0,
-      // A handler that is awaited leaves the loop to others by itself.
-      turnLimit: registered.handler.shape === 'sample' ? FIRST_TURN_SAMPLES : this.#settings.maxTurnSamples,
+      // A handler that is awaited leaves the loop to others by itself, but the map is busy meanwhile.
+      turnLimit:
+        registered.handler.shape === 'sample'
+          ? FIRST_TURN_SAMPLES
+          : Math.min(AWAITED_TURN_SAMPLES, this.#settings.maxTurnSamples),
+      heldUntilMs: 0,
     });
   }
 
@@ -106,6 +116,15 @@ export class DrainScheduler {
     if (auto === undefined) return null;
     const state = auto.state === 'parked' && auto.cancelTimer !== undefined ? 'waiting_for_age' : auto.state;
     return { state, backoff_ms: auto.backoffMs };
+  }
+
+  /**
+   * An operator found the map busy and will try again: the next drain begins a little later, or under steady load there
+   * would never be a moment between two.
+   */
+  hold(map: HostedMap): void {
+    const auto = this.#autos.get(map);
+    if (auto !== undefined) auto.heldUntilMs = this.#clock.nowMs() + HOLD_MS;
   }
 
   /** What a handler refused it could take now: no reason to back off any longer. */
@@ -153,6 +172,12 @@ export class DrainScheduler {
   #enqueue(auto: AutoDrain): void {
     auto.cancelTimer?.();
     auto.cancelTimer = undefined;
+    const heldMs = auto.heldUntilMs - this.#clock.nowMs();
+    if (heldMs > 0) {
+      auto.state = 'backing_off';
+      auto.cancelTimer = this.#clock.after(heldMs, () => this.#enqueue(auto));
+      return;
+    }
     auto.state = 'queued';
     this.#queue.push(auto);
     this.#schedule();

@@ -59,6 +59,8 @@ export interface MapObserver {
   /** A drain has ended: its duration, for the histogram. */
   drained(map: HostedMap, handler: string, seconds: number): void;
   handlerRemoved(map: HostedMap, handler: string): void;
+  /** A change was refused because of a drain; whoever asked for it will ask again. */
+  foundBusy(map: HostedMap): void;
   /** A handler could take now what it had to refuse. */
   handlerReady(map: HostedMap, handler: string): void;
   /** The map is closed: nothing of it is to be kept. */
@@ -380,6 +382,7 @@ export class HostedMap {
   #refuseDuringDrain(): void {
     if (!this.draining) return;
     this.counters.refuse('EBUSY', 'map_busy');
+    this.#observer.foundBusy(this);
     throw new RingbufdError('MAP_BUSY', `map "${this.name}" is being drained`);
   }
 

@@ -43,6 +43,8 @@ export interface MapDrainsDeps {
 export class MapDrains {
   readonly #deps: MapDrainsDeps;
   readonly #consumer: Consumer;
+  /** What of the drain under way is counted already. */
+  #booked = { drained: 0, discarded: 0, position: 0n };
   #number = 0;
 
   constructor(deps: MapDrainsDeps) {
@@ -75,18 +77,21 @@ export class MapDrains {
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
     if (this.#consumer.busy) return this.#refused('EBUSY', 'drain_busy');
     const started = clock.nowMs();
-    const before = ring.consumerPosition;
+    this.#booked = { drained: 0, discarded: 0, position: ring.consumerPosition };
     const request = { handler: registered.handler, ctx, flags, maxTurns, map, incarnation };
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
-      outcome = runDrain(ring, this.#consumer, request, onConsumerMoved);
+      outcome = runDrain(ring, this.#consumer, request, () => {
+        this.#book(this.#consumer.report);
+        onConsumerMoved();
+      });
     } catch (error) {
       if (error instanceof RingbufdError) this.#deps.counters.refuse(error.errno, 'bad_ctx');
       throw error;
     }
     return outcome instanceof Promise
-      ? outcome.then((value) => this.#ended(registered, value, flags, started, before))
-      : this.#ended(registered, outcome, flags, started, before);
+      ? outcome.then((value) => this.#ended(registered, value, flags, started))
+      : this.#ended(registered, outcome, flags, started);
   }
 
   /** A drain that does not begin: no number, no wakeup, nothing touched. */
@@ -96,20 +101,12 @@ export class MapDrains {
     return { ret: -Errno[errno], ...nothing, number: 0, ...this.#positions(), wakeupsQueued: undefined };
   }
 
-  #ended(
-    registered: RegisteredHandler,
-    outcome: DrainOutcome,
-    flags: number,
-    started: number,
-    before: bigint,
-  ): DrainResult {
+  #ended(registered: RegisteredHandler, outcome: DrainOutcome, flags: number, started: number): DrainResult {
     const { ring, counters, watchers, oldest, clock, onConsumerMoved, onEnded } = this.#deps;
     const number = ++this.#number;
     const positions = this.#positions();
     counters.drains++;
-    counters.drainedSamples += outcome.drained;
-    counters.discardedSamples += outcome.discarded;
-    counters.releasedBytes += Number(positions.consumerPos - before);
+    this.#book(outcome);
     if (outcome.stopped) counters.stops++;
     this.#noteError(registered, outcome);
     const turns = outcome.drained + outcome.discarded;
@@ -122,6 +119,16 @@ export class MapDrains {
     else oldest.trim(ring.consumerLow);
     onEnded(registered, (clock.nowMs() - started) / 1000);
     return { ...outcome, number, ...positions, wakeupsQueued };
+  }
+
+  /** Counts what a drain has released since the last time: the books are right in the middle of a long one, too. */
+  #book(soFar: { drained: number; discarded: number }): void {
+    const { counters, ring } = this.#deps;
+    const { drained, discarded, position } = this.#booked;
+    counters.drainedSamples += soFar.drained - drained;
+    counters.discardedSamples += soFar.discarded - discarded;
+    counters.releasedBytes += Number(ring.consumerPosition - position);
+    this.#booked = { drained: soFar.drained, discarded: soFar.discarded, position: ring.consumerPosition };
   }
 
   #positions(): { producerPos: bigint; consumerPos: bigint } {

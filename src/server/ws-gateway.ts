@@ -304,9 +304,11 @@ function protocolFor(offered: ReadonlySet<string>, request: IncomingMessage): st
 
 /** @throws RingbufdError NO_ROUTE for a request target that is no URL */
 function parseTarget(target: string): URL {
-  const base = 'http://localhost';
-  if (!URL.canParse(target, base)) throw new RingbufdError('NO_ROUTE', 'the request target is not a URL');
-  return new URL(target, base);
+  // Joined and not resolved: a target that begins with two slashes is a path here too, and no host.
+  const text = `http://localhost${target}`;
+  if (!target.startsWith('/') || !URL.canParse(text))
+    throw new RingbufdError('NO_ROUTE', 'the request target is not a path');
+  return new URL(text);
 }
 
 function decodeName(text: string): string {

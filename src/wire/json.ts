@@ -3,6 +3,7 @@
  * (numbers accepted), a sample as a JSON string or `{"b64":"…"}`. The same frames as the binary codec's.
  */
 import { errnoName } from '../ring/errno.js';
+import { BPF_RINGBUF_HDR_SZ } from '../ring/layout.js';
 import { decodeBase64 } from './base64.js';
 import {
   Op,
@@ -122,6 +123,12 @@ function clientFrame(op: ClientOp, seq: bigint, fields: Fields, maxRunBytes: num
 function outputFrame(seq: bigint, fields: Fields, maxRunBytes: number): OutputFrame {
   if (seq > BigInt(Number.MAX_SAFE_INTEGER)) throw new BadField('seq', 'at most 2^53-1');
   if (!Array.isArray(fields.samples)) throw new BadField('samples', 'an array of samples');
+  // Before anything is made of them: even empty samples become records.
+  if (fields.samples.length * BPF_RINGBUF_HDR_SZ > maxRunBytes)
+    throw new BadField(
+      'samples',
+      `at most ${maxRunBytes} bytes as records, not ${fields.samples.length} samples`,
+    );
   const samples = fields.samples.map((value, index) => sample(value, `samples[${index}]`));
   const size = runSize(samples);
   if (size > maxRunBytes)

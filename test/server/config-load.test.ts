@@ -45,6 +45,7 @@ describe('defaults', () => {
         max_total_ring_bytes: 4294967296,
         max_connections: 16384,
         max_connections_per_address: 16384,
+        max_sockets: 17408,
         max_frame_bytes: 1048576,
         max_body_bytes: 1048576,
         max_reservations_per_connection: 1024,

@@ -172,6 +172,20 @@ describe('after an errno', () => {
     throw new Error('broken');
   };
 
+  it('leaves a moment between two drains to whoever found the map busy, however much arrives', async () => {
+    await putHandler(map, counting);
+    scheduler.hold(map);
+    store(map, 'a');
+    clock.advance(999);
+    clock.runAllSoon();
+    store(map, 'b');
+    clock.runAllSoon();
+    expect(calls).toBe(0);
+    clock.advance(1);
+    clock.runAllSoon();
+    expect(calls).toBe(2);
+  });
+
   it('ends at once when the handler could take now what it had to refuse', async () => {
     await putHandler(map, failing);
     store(map, 'a');

@@ -52,6 +52,7 @@ export function hostMaps(
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler) => void drained.push(`${map.name} ${handler}`),
     handlerRemoved: () => undefined,
+    foundBusy: (map) => scheduler.hold(map),
     handlerReady: (map, handler) => scheduler.ready(map, handler),
     closed(map) {
       scheduler.forget(map);

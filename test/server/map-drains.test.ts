@@ -33,6 +33,24 @@ async function putBatch(
   });
 }
 
+describe('the books', () => {
+  it('are right in the middle of a drain that takes its time', async () => {
+    const seen: number[][] = [];
+    await putBatch(async (samples) => {
+      const { drainedSamples, bufferedSamples, releasedBytes } = map.counters;
+      seen.push([drainedSamples, bufferedSamples, releasedBytes]);
+      return { consumed: samples, stop: false };
+    }, 2);
+    store(map, 'a', 'b', 'c', 'd');
+    await map.drain('h', 0, {});
+    expect(seen).toEqual([
+      [0, 4, 0],
+      [2, 2, 32],
+    ]);
+    expect(map.counters).toMatchObject({ drainedSamples: 4, bufferedSamples: 0, releasedBytes: 64 });
+  });
+});
+
 describe('a handler that throws', () => {
   const broken = new Error('disk on fire');
 

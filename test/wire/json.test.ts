@@ -18,6 +18,14 @@ const bytesOf = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(' ',
 const b64 = (bytes: Uint8Array) => ({ b64: encodeBase64(bytes) });
 
 describe('a JSON message of a producer', () => {
+  it('counts the samples before it makes anything of them', () => {
+    // The last one is none: it would be complained about if it had been looked at.
+    const samples = [...Array<string>(200).fill(''), 5];
+    const result = decode(JSON.stringify({ op: 'output', seq: 1, samples }), 1024) as FrameError;
+    expect(result).toMatchObject({ error: 'FRAME_BAD_FIELD', errno: 'EINVAL' });
+    expect(result.message).toContain('201 samples');
+  });
+
   it('does not send a long field name back', () => {
     const result = decodeValue({ op: 'query', ['x'.repeat(10_000)]: 1 }) as FrameError;
     expect(result.error).toBe('FRAME_BAD_FIELD');

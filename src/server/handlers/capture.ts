@@ -29,8 +29,8 @@ const CaptureCtx = Type.Object(
   { additionalProperties: false },
 );
 
-/** Bytes that one capture handler may keep in memory. */
-const MAX_CAPTURE_BYTES = 64 * 1024 * 1024;
+/** Payload bytes that one capture handler may keep: GET shows them all, as twice as many digits, in one answer. */
+const MAX_CAPTURE_BYTES = 4 * 1024 * 1024;
 
 class CaptureHandler implements SampleHandler {
   readonly shape = 'sample';

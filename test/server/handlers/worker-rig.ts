@@ -34,6 +34,7 @@ export function useWorkerRig(): WorkerRig {
     triggerChanged: () => undefined,
     drained: () => undefined,
     handlerRemoved: () => undefined,
+    foundBusy: () => undefined,
     handlerReady: () => undefined,
     closed: () => undefined,
   };
