@@ -10,6 +10,9 @@ import { hostInUrl, parseListen, type Config } from './server/config.js';
 import { createDaemon, type Daemon } from './server/daemon.js';
 import { VERSION } from './version.js';
 
+/** Time for a request to arrive as a whole, in ms: a body that drips holds a socket no longer. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
 export interface App {
   readonly daemon: Daemon;
   /** For tests: requests without a port. */
@@ -36,6 +39,7 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.limits.max_body_bytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: config.trust_proxy,
     routerOptions: { maxParamLength: 256 },
     forceCloseConnections: 'idle',

@@ -57,12 +57,15 @@ function requireSubprotocol(header: string | undefined): Subprotocol {
 
 /** @throws RingbufdError BAD_REQUEST, BAD_NAME */
 function parseQuery(query: URLSearchParams): { producer: string | undefined; whenFull: WhenFull } {
-  for (const key of query.keys())
+  for (const key of query.keys()) {
     if (key !== 'producer' && key !== 'on_full')
       throw new RingbufdError(
         'BAD_REQUEST',
         `unknown query parameter "${key}"; there are producer and on_full`,
       );
+    if (query.getAll(key).length > 1)
+      throw new RingbufdError('BAD_REQUEST', `query parameter "${key}" is given more than once`);
+  }
   const producer = query.get('producer') ?? undefined;
   if (producer !== undefined && !isValidName(producer))
     throw new RingbufdError('BAD_NAME', `producer: ${NAME_RULE}`);

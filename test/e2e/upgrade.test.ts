@@ -147,6 +147,20 @@ describe('the upgrade', () => {
       close: 4505,
     },
     {
+      name: 'a parameter given twice',
+      path: '/v1/maps/MAP/produce?producer=a&producer=b',
+      status: 400,
+      errno: 'EINVAL',
+      close: 4505,
+    },
+    {
+      name: 'a path that begins with two slashes',
+      path: '//evil/v1/maps/MAP/produce',
+      status: 404,
+      errno: 'ENOENT',
+      close: 4504,
+    },
+    {
       name: 'subprotocols that it does not speak',
       path: '/v1/maps/MAP/produce',
       options: { protocols: ['mqtt', 'ringbuf.v2'] },
