@@ -125,10 +125,12 @@ export class MapDrains {
   #book(soFar: { drained: number; discarded: number }): void {
     const { counters, ring } = this.#deps;
     const { drained, discarded, position } = this.#booked;
+    // Read once: a thread that drains moves it on meanwhile, and what it releases between two reads would be booked nowhere.
+    const consumerPosition = ring.consumerPosition;
     counters.drainedSamples += soFar.drained - drained;
     counters.discardedSamples += soFar.discarded - discarded;
-    counters.releasedBytes += Number(ring.consumerPosition - position);
-    this.#booked = { drained: soFar.drained, discarded: soFar.discarded, position: ring.consumerPosition };
+    counters.releasedBytes += Number(consumerPosition - position);
+    this.#booked = { drained: soFar.drained, discarded: soFar.discarded, position: consumerPosition };
   }
 
   #positions(): { producerPos: bigint; consumerPos: bigint } {
