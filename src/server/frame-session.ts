@@ -139,15 +139,15 @@ export class FrameSession extends ProducerSession implements Watcher {
             `a SUBMIT of ${frame.size} bytes is over the frame limit of ${this.options.maxFrameBytes}`,
           );
         }
-        const position = this.map.reserve(this, frame.size);
+        const position = this.map.intake.reserve(this, frame.size);
         this.#outbox.send({ op: Op.RESERVED, seq: frame.seq, position });
         return;
       }
       case Op.SUBMIT:
-        this.map.submit(this, frame.position, frame.payload);
+        this.map.intake.submit(this, frame.position, frame.payload);
         break;
       case Op.DISCARD:
-        this.map.discard(this, frame.position);
+        this.map.intake.discard(this, frame.position);
         break;
       case Op.WATCH:
         this.#watch(frame);
@@ -183,7 +183,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   }
 
   #write(frame: WriteFrame): void {
-    const result = this.map.write(Number(frame.offset), frame.bytes);
+    const result = this.map.intake.write(Number(frame.offset), frame.bytes);
     if (result === 0) return;
     this.map.counters.refuse('EINVAL', 'bad_argument');
     throw new RingbufdError(
@@ -193,7 +193,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   }
 
   #commit(frame: CommitFrame): void {
-    this.map.commit(frame.producerPos);
+    this.map.intake.commit(frame.producerPos);
   }
 
   /** OUTPUT: sequence rules, then the whole run checked, then stored as far as it fits. */

@@ -4,25 +4,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import {
-  checkRun,
-  createUserRing,
-  Errno,
-  Producer,
-  recordSize,
-  type ReservationOffset,
-  type RingMode,
-  type UserRing,
-} from '../ring/index.js';
+import { createUserRing, Producer, type RingMode, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
 import { MapCounters } from './map-counters.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
+import { MapIntake } from './map-intake.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
-import { Reservations, type ReservationHolder } from './reservations.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
@@ -90,6 +81,7 @@ export class HostedMap {
   readonly ring: UserRing;
   readonly counters = new MapCounters();
   readonly states: ProducerStates;
+  readonly intake: MapIntake;
   readonly handlers: HandlerTable;
   readonly watchers: WakeupHub;
   readonly waiting: SpaceQueue;
@@ -97,9 +89,7 @@ export class HostedMap {
   readonly settings: MapSettings;
   readonly #clock: Clock;
   readonly #observer: MapObserver;
-  readonly #producer: Producer;
   readonly #drains: MapDrains;
-  readonly #reservations: Reservations;
   readonly #oldest = new OldestSample();
   #closed = false;
 
@@ -122,14 +112,24 @@ export class HostedMap {
     this.#observer = deps.observer;
     this.createdAtMs = deps.clock.wallMs();
     this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode });
-    this.#producer = new Producer(this.ring);
+    const producer = new Producer(this.ring);
     this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs);
-    this.waiting = new SpaceQueue(this.ring, this.#producer);
+    this.waiting = new SpaceQueue(this.ring, producer);
     const room = (): number => this.waiting.roomForNewcomers;
     this.watchers = new WakeupHub(this.ring, room, this.counters, deps.clock);
-    this.#reservations = new Reservations(this.#producer, deps.clock, settings.leaseMs, (count) =>
-      this.#leasesExpired(count),
-    );
+    this.intake = new MapIntake(producer, this.waiting, {
+      map: name,
+      ring: this.ring,
+      counters: this.counters,
+      oldest: this.#oldest,
+      watchers: this.watchers,
+      clock: deps.clock,
+      leaseMs: settings.leaseMs,
+      maxReservations: settings.maxReservationsPerConnection,
+      retryAfterMs: () => this.retryAfterMs,
+      drainNumber: () => this.drainNumber,
+      onChanged: () => deps.observer.changed(this),
+    });
     this.handlers = new HandlerTable({
       map: name,
       mode: attributes.mode,
@@ -167,7 +167,7 @@ export class HostedMap {
   }
 
   get openReservations(): number {
-    return this.#reservations.size;
+    return this.intake.openReservations;
   }
 
   /** Milliseconds that the oldest sample has waited; null on a direct map, where nobody knows. */
@@ -179,150 +179,6 @@ export class HostedMap {
   /** When a producer that found the ring full should try again, in ms. */
   get retryAfterMs(): number {
     return this.handlers.auto === undefined ? RETRY_AFTER_MANUAL_MS : RETRY_AFTER_AUTO_MS;
-  }
-
-  /** Stores a checked run that fits: the caller has looked at the room. */
-  store(run: Uint8Array, records: number): void {
-    this.#producer.outputRun(run);
-    this.stored(records, run.length);
-  }
-
-  /** Books what was stored, here or by the queue of waiting connections. */
-  stored(records: number, bytes: number): void {
-    if (records > 0) this.#oldest.note((this.ring.producerLow - bytes) | 0, this.#clock.nowMs());
-    this.counters.acceptedSamples += records;
-    this.counters.acceptedBytes += bytes;
-    this.#observer.changed(this);
-  }
-
-  /** Where a handler of another map emits into. `undefined` for a direct map, whose producer it would fight with. */
-  emitTarget(): EmitTarget | undefined {
-    if (this.attributes.mode === 'direct' || this.#closed) return undefined;
-    let held = 0;
-    return {
-      grant: (bytes) => (held = this.waiting.hold(bytes)),
-      store: (run, records) => {
-        held -= run.length;
-        this.waiting.letGo(run.length);
-        this.store(run, records);
-      },
-      settle: () => {
-        this.waiting.letGo(held);
-        if (held === 0) return;
-        held = 0;
-        this.waiting.serve();
-        void this.watchers.wake(false, 0, this.drainNumber);
-      },
-    };
-  }
-
-  /**
-   * Stores a run as a whole or not at all: for producers without a connection.
-   * @returns samples stored
-   * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL
-   */
-  storeAtomically(run: Uint8Array): number {
-    if (this.attributes.mode === 'direct') {
-      this.counters.refuse('EPERM', 'not_allowed');
-      throw new RingbufdError(
-        'NOT_ALLOWED_HERE',
-        `map "${this.name}" is direct: it takes WRITE and COMMIT only`,
-      );
-    }
-    const records = checkRun(new DataView(run.buffer, run.byteOffset, run.byteLength), this.ring.size);
-    if (records === -Errno.EINVAL) {
-      this.counters.refuse('EINVAL', 'bad_run');
-      throw new RingbufdError('BAD_RUN');
-    }
-    if (records < 0 || run.length > this.ring.size) {
-      this.counters.refuse('E2BIG', 'never_fits');
-      throw new RingbufdError('NEVER_FITS', `${run.length} bytes as records, the ring has ${this.ring.size}`);
-    }
-    if (run.length > this.waiting.roomForNewcomers) {
-      this.counters.refuse('ENOSPC', 'ring_full');
-      throw new RingbufdError('RING_FULL', `${run.length} bytes as records, ${this.ring.free} are free`, {
-        retryAfterMs: this.retryAfterMs,
-      });
-    }
-    this.store(run, records);
-    return records;
-  }
-
-  /**
-   * Reserves for a connection.
-   * @returns the position of the reservation
-   * @throws RingbufdError NEVER_FITS, RING_FULL, LIMIT_RESERVATIONS
-   */
-  reserve(holder: ReservationHolder, size: number): bigint {
-    if (holder.openReservations >= this.settings.maxReservationsPerConnection) {
-      this.counters.refuse('ENOMEM', 'reservation_limit');
-      throw new RingbufdError('LIMIT_RESERVATIONS', `${holder.openReservations} reservations are open`);
-    }
-    const position = this.ring.producerPosition;
-    const low = this.ring.producerLow;
-    // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
-    const total = recordSize(size);
-    const mustWait = total > this.waiting.roomForNewcomers && total <= this.ring.size;
-    const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
-    if (offset === -Errno.ENOSPC) {
-      this.counters.refuse('ENOSPC', 'ring_full');
-      throw new RingbufdError(
-        'RING_FULL',
-        `${size} bytes and their header do not fit, ${this.ring.free} are free`,
-        {
-          retryAfterMs: this.retryAfterMs,
-        },
-      );
-    }
-    if (offset < 0) {
-      this.counters.refuse('E2BIG', 'never_fits');
-      throw new RingbufdError('NEVER_FITS', `${size} bytes and their header, the ring has ${this.ring.size}`);
-    }
-    this.#oldest.note(low, this.#clock.nowMs());
-    this.#reservations.add(holder, position, offset, size);
-    this.counters.reservations++;
-    this.counters.acceptedSamples++;
-    this.counters.acceptedBytes += recordSize(size);
-    return position;
-  }
-
-  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE */
-  submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
-    this.#reservations.submit(holder, position, payload);
-    this.#observer.changed(this);
-  }
-
-  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED */
-  discard(holder: ReservationHolder, position: bigint): void {
-    this.#reservations.discard(holder, position);
-    this.#observer.changed(this);
-  }
-
-  /** Discards what a connection that has ended had reserved. */
-  abandon(holder: ReservationHolder): void {
-    const abandoned = this.#reservations.abandon(holder);
-    if (abandoned === 0) return;
-    this.counters.reservationsAbandoned += abandoned;
-    this.#observer.changed(this);
-  }
-
-  /**
-   * Raw bytes into a direct map's data area.
-   * @returns 0 or -EINVAL outside the double mapping
-   */
-  write(offset: number, bytes: Uint8Array): number {
-    const result = this.#producer.write(offset, bytes);
-    if (result !== 0) return result;
-    this.counters.rawWrites++;
-    this.#observer.changed(this);
-    return 0;
-  }
-
-  /** A raw producer position for a direct map. */
-  commit(producerPos: bigint): void {
-    this.ring.producerPosition = producerPos;
-    this.counters.rawWrites++;
-    this.#observer.changed(this);
   }
 
   /**
@@ -374,7 +230,7 @@ export class HostedMap {
     this.#refuseDuringDrain();
     this.#closed = true;
     for (const connection of [...this.connections]) connection.disconnect(key);
-    this.#reservations.close();
+    this.intake.close();
     this.#observer.closed(this);
     await this.handlers.close();
   }
@@ -384,12 +240,5 @@ export class HostedMap {
     this.counters.refuse('EBUSY', 'map_busy');
     this.#observer.foundBusy(this);
     throw new RingbufdError('MAP_BUSY', `map "${this.name}" is being drained`);
-  }
-
-  /** An expired lease turns a BUSY record into a discard: a drain that was stuck behind it can go on. */
-  #leasesExpired(count: number): void {
-    this.counters.leasesExpired += count;
-    this.#observer.changed(this);
-    void this.watchers.wake(true, 0, this.drainNumber);
   }
 }

@@ -82,7 +82,7 @@ export class MapRegistry {
       throw new RingbufdError('LIMIT_RING_BYTES', `all rings would take ${total} bytes`);
     const map = new HostedMap(name, attributes, this.#settings, {
       ...this.#deps,
-      emitTarget: (target) => this.#maps.get(target)?.emitTarget(),
+      emitTarget: (target) => this.#maps.get(target)?.intake.emitTarget(),
     });
     this.#maps.set(name, map);
     this.#ringBytes = total;

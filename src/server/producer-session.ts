@@ -133,7 +133,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
 
   /** Stores a checked run that fits now. */
   protected store(run: Uint8Array, records: number): void {
-    this.map.store(run, records);
+    this.map.intake.store(run, records);
     this.state.stored(records, run.length, this.map.ring);
   }
 
@@ -159,7 +159,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       atomic,
       stored: (records, bytes) => {
         this.state.stored(records, bytes, this.map.ring);
-        this.map.stored(records, bytes);
+        this.map.intake.stored(records, bytes);
         onStored(records);
       },
       done: () => {
@@ -184,7 +184,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       this.map.waiting.serve();
       if (this.map.waiting.roomForNewcomers > 0) void this.map.watchers.wake(true, 0, this.map.drainNumber);
     }
-    this.map.abandon(this);
+    this.map.intake.abandon(this);
     this.map.connections.delete(this);
     if (this.state.connection === this) this.map.states.release(this.state);
   }

@@ -114,19 +114,19 @@ describe('an auto trigger', () => {
 
   it('parks after a drain that released nothing, until something changes', async () => {
     await putHandler(map, counting);
-    const position = map.reserve(holder, 8);
+    const position = map.intake.reserve(holder, 8);
     store(map, 'behind');
     clock.runAllSoon();
     expect([drains(), calls, state()]).toEqual([1, 0, 'parked']);
     expect(clock.pendingSoon).toBe(0);
-    map.submit(holder, position, new Uint8Array(8));
+    map.intake.submit(holder, position, new Uint8Array(8));
     clock.runAllSoon();
     expect([drains(), calls]).toEqual([2, 2]);
   });
 
   it('goes on when a lease runs out that it was stuck behind', async () => {
     await putHandler(map, counting);
-    map.reserve(holder, 8);
+    map.intake.reserve(holder, 8);
     store(map, 'behind');
     clock.runAllSoon();
     expect(calls).toBe(0);
@@ -153,11 +153,11 @@ describe('an auto trigger', () => {
 
   it('wakes a parked one also for a discard and for a new handler', async () => {
     await putHandler(map, () => 1);
-    const position = map.reserve(holder, 8);
+    const position = map.intake.reserve(holder, 8);
     store(map, 'a', 'b');
     clock.runAllSoon();
     expect(drains()).toBe(1);
-    map.discard(holder, position);
+    map.intake.discard(holder, position);
     clock.runAllSoon();
     expect([drains(), map.ring.used]).toEqual([2, 16]);
     await putHandler(map, counting, { name: 'other', manual: true });
@@ -358,13 +358,13 @@ describe('a direct map', () => {
   it('is drained only while no more lies between its positions than the ring holds', async () => {
     const direct = hosted.maps.create('d', { maxEntries: 4096, mode: 'direct' }).map;
     await putHandler(direct, counting);
-    direct.commit(4104n);
+    direct.intake.commit(4104n);
     clock.runAllSoon();
     expect(direct.drainNumber).toBe(0);
-    direct.commit(2n ** 64n - 8n);
+    direct.intake.commit(2n ** 64n - 8n);
     clock.runAllSoon();
     expect(direct.drainNumber).toBe(0);
-    direct.commit(4096n);
+    direct.intake.commit(4096n);
     clock.runAllSoon();
     // 512 records of length 0.
     expect([direct.drainNumber > 0, calls]).toEqual([true, 512]);
@@ -437,7 +437,7 @@ describe('flush', () => {
 
   it('does not wait for what cannot be drained', async () => {
     await putHandler(map, counting, { min_bytes: 4096 });
-    map.reserve(holder, 8);
+    map.intake.reserve(holder, 8);
     scheduler.flush();
     clock.runAllSoon();
     expect([map.ring.used > 0, scheduler.isBusy(map)]).toEqual([true, false]);

@@ -66,7 +66,7 @@ export function hostMaps(
 /** Stores samples, as a producer's OUTPUT would. */
 export function store(map: HostedMap, ...samples: (string | Uint8Array)[]): void {
   const run = buildRun(samples.map(toBytes));
-  map.store(run, checkRun(new DataView(run.buffer), map.ring.size));
+  map.intake.store(run, checkRun(new DataView(run.buffer), map.ring.size));
 }
 
 /** A handler that answers as a test says, with the auto trigger unless told otherwise. */

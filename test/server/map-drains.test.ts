@@ -237,9 +237,9 @@ describe('an asynchronous handler', () => {
 it('keeps the books: released bytes and samples are what left the ring', async () => {
   await putHandler(map, () => 0, { manual: true });
   const holder = { openReservations: 0 };
-  const position = map.reserve(holder, 20);
+  const position = map.intake.reserve(holder, 20);
   store(map, 'a', 'bbbbbbbbb');
-  map.discard(holder, position);
+  map.intake.discard(holder, position);
   expect(drain()).toMatchObject({ ret: 2, discarded: 1 });
   expect(map.counters).toMatchObject({
     acceptedSamples: 3,

@@ -30,7 +30,7 @@ export function registerSampleRoutes(app: RouteApp, { maps }: Daemon): void {
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       const type = request.headers['content-type']!.split(';')[0]!.trim().toLowerCase();
       const run = type === RECORDS_TYPE ? body : buildRun(type === NDJSON_TYPE ? splitLines(body) : [body]);
-      const accepted = map.storeAtomically(run);
+      const accepted = map.intake.storeAtomically(run);
       return { accepted, producer_pos: String(map.ring.producerPosition) };
     },
   );

@@ -63,9 +63,9 @@ describe('the file handler', () => {
     await put();
     const holder = { openReservations: 0 };
     store(map, 'a');
-    const position = map.reserve(holder, 100);
+    const position = map.intake.reserve(holder, 100);
     store(map, 'b');
-    map.discard(holder, position);
+    map.intake.discard(holder, position);
     expect(await drain()).toMatchObject({ ret: 2, discarded: 1 });
     expect(await lines('f.ndjson')).toEqual([
       { pos: '0', sample: 'a' },

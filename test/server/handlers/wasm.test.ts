@@ -72,9 +72,9 @@ describe('a wasm handler', () => {
   it('skips discarded records and counts them', async () => {
     const map = await rig.handled('wasm', { module: HOSTILE }, ['a']);
     const holder = { openReservations: 0 };
-    for (const size of [3, 5]) map.discard(holder, map.reserve(holder, size));
+    for (const size of [3, 5]) map.intake.discard(holder, map.intake.reserve(holder, size));
     store(map, 'b');
-    map.discard(holder, map.reserve(holder, 8));
+    map.intake.discard(holder, map.intake.reserve(holder, 8));
     expect(await drain(map)).toMatchObject({ ret: 2, drained: 2, discarded: 3 });
     expect(left(map)).toEqual([]);
   });

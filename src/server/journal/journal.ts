@@ -1,0 +1,129 @@
+/**
+ * What keeps a map across a crash, behind one small interface, so that a replicated journal can follow.
+ *
+ * Retention is the ring itself: a journal holds an image of the ring and nothing that grows. Whoever hosts the map says
+ * that something {@link Journal.changed}; the journal then asks for a {@link JournalSnapshot}, brings the ring's bytes up
+ * to it, the positions and the producers' states to the map's durability in one step, and says so by
+ * {@link JournalHost.durable}. What changes meanwhile belongs to the next commit: one commit, and so one sync, serves
+ * everything that came while the last one was under way, and never are two under way at once.
+ */
+import type { UserRing } from '../../ring/index.js';
+
+/**
+ * How far an acknowledgement goes.
+ * `memory`: in the ring; gone with the process.
+ * `written`: handed to the operating system; survives the end of the process.
+ * `synced`: on the disk; survives a loss of power.
+ */
+export type Durability = 'memory' | 'written' | 'synced';
+
+/** What is kept of a producer: durable together with the samples it belongs to. */
+export interface KeptProducer {
+  readonly id: string;
+  /** Name of the token that first used the id. */
+  readonly owner: string;
+  /** Last OUTPUT accepted as a whole. */
+  readonly lastSeq: number;
+  /** Samples held of OUTPUT `lastSeq + 1`. */
+  readonly partial: number;
+  /** End of the last acknowledged record. */
+  readonly ackedPos: bigint;
+  readonly acceptedSamples: number;
+  readonly acceptedBytes: number;
+  /** When it was last connected, wall clock. Unit: ms since 1970. */
+  readonly lastSeenMs: number;
+}
+
+/** The books of a map, which go on after a restart. Samples, unless the name says bytes. */
+export interface KeptCounters {
+  readonly acceptedSamples: number;
+  readonly acceptedBytes: number;
+  readonly drainedSamples: number;
+  readonly discardedSamples: number;
+  readonly releasedBytes: number;
+  readonly deadLetteredSamples: number;
+  readonly quarantinedSamples: number;
+  readonly quarantinedBytes: number;
+}
+
+/** A moment of a map, to be made durable as a whole. */
+export interface JournalSnapshot {
+  /** Every record before it is in the ring. */
+  readonly producerPos: bigint;
+  /** Everything before it was released. */
+  readonly consumerPos: bigint;
+  /** States that changed since the last snapshot. */
+  readonly producers: readonly KeptProducer[];
+  /** Producer ids that were forgotten since the last snapshot. */
+  readonly forgotten: readonly string[];
+  readonly counters: KeptCounters;
+}
+
+/** The map, as its journal sees it. */
+export interface JournalHost {
+  /** Read by the journal while it commits: a record that was snapshot is not written over before it is released durably. */
+  readonly ring: UserRing;
+  /** The map as it is now; what changed is told once. */
+  snapshot(): JournalSnapshot;
+  /** Everything in a snapshot is at the map's durability now. Called in order. */
+  durable(snapshot: JournalSnapshot): void;
+  /**
+   * A commit failed. `ENOSPC`: nothing was lost, the journal tries the same again by itself and calls `durable` once
+   * there is room. `EIO`: what the disk holds is unknown; the journal writes nothing any more.
+   */
+  failed(errno: 'ENOSPC' | 'EIO', error: unknown): void;
+}
+
+/** Bytes that could not be verified after a crash, and were kept aside. */
+export interface Quarantine {
+  readonly position: bigint;
+  readonly bytes: number;
+  /** File that holds them, below the data directory. */
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** What was found of a map. Positions, records and states are those of the newest commit that verifies. */
+export interface RecoveredMap {
+  readonly incarnation: string;
+  readonly producerPos: bigint;
+  readonly consumerPos: bigint;
+  readonly producers: readonly KeptProducer[];
+  readonly counters: KeptCounters;
+  readonly quarantined: readonly Quarantine[];
+}
+
+export interface Journal {
+  readonly durability: Durability;
+  /** Whether a commit failed with EIO: the map is read-only. */
+  readonly failed: boolean;
+  /**
+   * Brings the recovered content into the host's ring (records, positions) and starts to serve it. Records that were
+   * reserved and not submitted are discards now. What is quarantined is a discard, too.
+   * @returns what was found; `undefined` for a map that is new
+   */
+  attach(host: JournalHost): RecoveredMap | undefined;
+  /** Something of the host changed; a commit is due. Cheap: called for every frame. */
+  changed(): void;
+  /** A record that an earlier snapshot held was changed in place (submit, discard): it belongs to the next commit. */
+  rewritten(position: bigint): void;
+  /** Resolves once everything that changed before the call is durable; rejects when the journal has failed. */
+  settled(): Promise<void>;
+  /** Commits what is left and lets go of the file. */
+  close(): Promise<void>;
+}
+
+/** The journals of one data directory. Holds its lock from `open` to `close`. */
+export interface JournalStore {
+  /**
+   * The journal of a map: a new one, or the one that is there.
+   * @throws RingbufdError when what is there has another size, or its header cannot be trusted
+   */
+  open(
+    map: string,
+    options: { maxEntries: number; durability: Durability; incarnation: string },
+  ): Promise<Journal>;
+  /** Removes everything of a map. */
+  remove(map: string): Promise<void>;
+  close(): Promise<void>;
+}

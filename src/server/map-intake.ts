@@ -1,0 +1,221 @@
+/**
+ * What producers put into one map: runs, reservations, raw writes. Sessions, REST and emitting handlers come here; the
+ * only code that moves a hosted ring's producer position.
+ */
+import type { Producer } from '../ring/index.js';
+import { checkRun, Errno, recordSize, type ReservationOffset, type UserRing } from '../ring/index.js';
+import type { Clock } from './clock.js';
+import { RingbufdError } from './errors.js';
+import type { EmitTarget } from './handlers/index.js';
+import type { MapCounters } from './map-counters.js';
+import type { OldestSample } from './oldest-sample.js';
+import { Reservations, type ReservationHolder } from './reservations.js';
+import type { SpaceQueue } from './space-queue.js';
+import type { WakeupHub } from './wakeup-hub.js';
+
+export interface MapIntakeDeps {
+  map: string;
+  ring: UserRing;
+  counters: MapCounters;
+  oldest: OldestSample;
+  watchers: WakeupHub;
+  clock: Clock;
+  leaseMs: number;
+  maxReservations: number;
+  /** When a producer that found the ring full should try again, in ms. */
+  retryAfterMs: () => number;
+  /** Number of the map's last drain. */
+  drainNumber: () => number;
+  /** There may be something to drain. */
+  onChanged: () => void;
+}
+
+export class MapIntake {
+  readonly #deps: MapIntakeDeps;
+  readonly #ring: UserRing;
+  readonly #counters: MapCounters;
+  readonly #oldest: OldestSample;
+  readonly #waiting: SpaceQueue;
+  readonly #producer: Producer;
+  readonly #reservations: Reservations;
+  #closed = false;
+
+  constructor(producer: Producer, waiting: SpaceQueue, deps: MapIntakeDeps) {
+    this.#deps = deps;
+    this.#ring = deps.ring;
+    this.#counters = deps.counters;
+    this.#oldest = deps.oldest;
+    this.#waiting = waiting;
+    this.#producer = producer;
+    this.#reservations = new Reservations(producer, deps.clock, deps.leaseMs, (count) =>
+      this.#leasesExpired(count),
+    );
+  }
+
+  get openReservations(): number {
+    return this.#reservations.size;
+  }
+
+  /** Stores a checked run that fits: the caller has looked at the room. */
+  store(run: Uint8Array, records: number): void {
+    this.#producer.outputRun(run);
+    this.stored(records, run.length);
+  }
+
+  /** Books what was stored, here or by the queue of waiting connections. */
+  stored(records: number, bytes: number): void {
+    if (records > 0) this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.nowMs());
+    this.#counters.acceptedSamples += records;
+    this.#counters.acceptedBytes += bytes;
+    this.#deps.onChanged();
+  }
+
+  /** Where a handler of another map emits into. `undefined` for a direct map, whose producer it would fight with. */
+  emitTarget(): EmitTarget | undefined {
+    if (this.#ring.mode === 'direct' || this.#closed) return undefined;
+    let held = 0;
+    return {
+      grant: (bytes) => (held = this.#waiting.hold(bytes)),
+      store: (run, records) => {
+        held -= run.length;
+        this.#waiting.letGo(run.length);
+        this.store(run, records);
+      },
+      settle: () => {
+        this.#waiting.letGo(held);
+        if (held === 0) return;
+        held = 0;
+        this.#waiting.serve();
+        void this.#deps.watchers.wake(false, 0, this.#deps.drainNumber());
+      },
+    };
+  }
+
+  /**
+   * Stores a run as a whole or not at all: for producers without a connection.
+   * @returns samples stored
+   * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL
+   */
+  storeAtomically(run: Uint8Array): number {
+    if (this.#ring.mode === 'direct') {
+      this.#counters.refuse('EPERM', 'not_allowed');
+      throw new RingbufdError(
+        'NOT_ALLOWED_HERE',
+        `map "${this.#deps.map}" is direct: it takes WRITE and COMMIT only`,
+      );
+    }
+    const records = checkRun(new DataView(run.buffer, run.byteOffset, run.byteLength), this.#ring.size);
+    if (records === -Errno.EINVAL) {
+      this.#counters.refuse('EINVAL', 'bad_run');
+      throw new RingbufdError('BAD_RUN');
+    }
+    if (records < 0 || run.length > this.#ring.size) {
+      this.#counters.refuse('E2BIG', 'never_fits');
+      throw new RingbufdError(
+        'NEVER_FITS',
+        `${run.length} bytes as records, the ring has ${this.#ring.size}`,
+      );
+    }
+    if (run.length > this.#waiting.roomForNewcomers) {
+      this.#counters.refuse('ENOSPC', 'ring_full');
+      throw new RingbufdError('RING_FULL', `${run.length} bytes as records, ${this.#ring.free} are free`, {
+        retryAfterMs: this.#deps.retryAfterMs(),
+      });
+    }
+    this.store(run, records);
+    return records;
+  }
+
+  /**
+   * Reserves for a connection.
+   * @returns the position of the reservation
+   * @throws RingbufdError NEVER_FITS, RING_FULL, LIMIT_RESERVATIONS
+   */
+  reserve(holder: ReservationHolder, size: number): bigint {
+    if (holder.openReservations >= this.#deps.maxReservations) {
+      this.#counters.refuse('ENOMEM', 'reservation_limit');
+      throw new RingbufdError('LIMIT_RESERVATIONS', `${holder.openReservations} reservations are open`);
+    }
+    const position = this.#ring.producerPosition;
+    const low = this.#ring.producerLow;
+    // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
+    const total = recordSize(size);
+    const mustWait = total > this.#waiting.roomForNewcomers && total <= this.#ring.size;
+    const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
+    if (offset === -Errno.ENOSPC) {
+      this.#counters.refuse('ENOSPC', 'ring_full');
+      throw new RingbufdError(
+        'RING_FULL',
+        `${size} bytes and their header do not fit, ${this.#ring.free} are free`,
+        {
+          retryAfterMs: this.#deps.retryAfterMs(),
+        },
+      );
+    }
+    if (offset < 0) {
+      this.#counters.refuse('E2BIG', 'never_fits');
+      throw new RingbufdError(
+        'NEVER_FITS',
+        `${size} bytes and their header, the ring has ${this.#ring.size}`,
+      );
+    }
+    this.#oldest.note(low, this.#deps.clock.nowMs());
+    this.#reservations.add(holder, position, offset, size);
+    this.#counters.reservations++;
+    this.#counters.acceptedSamples++;
+    this.#counters.acceptedBytes += recordSize(size);
+    return position;
+  }
+
+  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE */
+  submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
+    this.#reservations.submit(holder, position, payload);
+    this.#deps.onChanged();
+  }
+
+  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED */
+  discard(holder: ReservationHolder, position: bigint): void {
+    this.#reservations.discard(holder, position);
+    this.#deps.onChanged();
+  }
+
+  /** Discards what a connection that has ended had reserved. */
+  abandon(holder: ReservationHolder): void {
+    const abandoned = this.#reservations.abandon(holder);
+    if (abandoned === 0) return;
+    this.#counters.reservationsAbandoned += abandoned;
+    this.#deps.onChanged();
+  }
+
+  /**
+   * Raw bytes into a direct map's data area.
+   * @returns 0 or -EINVAL outside the double mapping
+   */
+  write(offset: number, bytes: Uint8Array): number {
+    const result = this.#producer.write(offset, bytes);
+    if (result !== 0) return result;
+    this.#counters.rawWrites++;
+    this.#deps.onChanged();
+    return 0;
+  }
+
+  /** A raw producer position for a direct map. */
+  commit(producerPos: bigint): void {
+    this.#ring.producerPosition = producerPos;
+    this.#counters.rawWrites++;
+    this.#deps.onChanged();
+  }
+
+  /** Takes nothing any more: the map is going away. */
+  close(): void {
+    this.#closed = true;
+    this.#reservations.close();
+  }
+
+  /** An expired lease turns a BUSY record into a discard: a drain that was stuck behind it can go on. */
+  #leasesExpired(count: number): void {
+    this.#counters.leasesExpired += count;
+    this.#deps.onChanged();
+    void this.#deps.watchers.wake(true, 0, this.#deps.drainNumber());
+  }
+}
