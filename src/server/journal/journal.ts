@@ -90,7 +90,15 @@ export interface RecoveredMap {
   readonly consumerPos: bigint;
   readonly producers: readonly KeptProducer[];
   readonly counters: KeptCounters;
+  /** What this recovery has set aside; the counters do not know of it yet. Each is one or more discards in the ring. */
   readonly quarantined: readonly Quarantine[];
+  /** What is left in the ring. Reservations that were open count as discards, what is quarantined not at all. */
+  readonly buffered: {
+    readonly samples: number;
+    readonly discards: number;
+    /** Bytes of the samples with their headers and padding. */
+    readonly sampleBytes: number;
+  };
 }
 
 export interface Journal {
@@ -105,8 +113,13 @@ export interface Journal {
   attach(host: JournalHost): RecoveredMap | undefined;
   /** Something of the host changed; a commit is due. Cheap: called for every frame. */
   changed(): void;
-  /** A record that an earlier snapshot held was changed in place (submit, discard): it belongs to the next commit. */
-  rewritten(position: bigint): void;
+  /**
+   * The reservation at `position` has got its end: it is written as a sample, or as a discard, by the next commit,
+   * whatever its header in the ring still says. So a host leaves BUSY set, and the record hidden from drains, until that
+   * commit is durable. To be told of every reservation, also of one that no snapshot has held yet; its payload is
+   * complete and does not change any more. Once the ring itself says the same, telling it does no harm.
+   */
+  rewritten(position: bigint, as: 'sample' | 'discard'): void;
   /** Resolves once everything that changed before the call is durable; rejects when the journal has failed. */
   settled(): Promise<void>;
   /** Commits what is left and lets go of the file. */
