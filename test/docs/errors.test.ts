@@ -16,7 +16,7 @@ const keys = Object.keys(catalogue) as ErrorKey[];
 function sources(): string[] {
   const src = fileURLToPath(root('src'));
   return readdirSync(src, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('server/errors.ts'))
+    .filter((path) => path.endsWith('.ts') && !/server\/(errors\.ts|error-catalogue\/)/.test(path))
     .map((path) => readFileSync(join(src, path), 'utf8'));
 }
 
