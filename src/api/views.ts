@@ -34,6 +34,7 @@ export function viewMap(map: HostedMap): Static<typeof MapInfo> {
       accepted_bytes: counters.acceptedBytes,
       drained_samples: counters.drainedSamples,
       discarded_samples: counters.discardedSamples,
+      dead_lettered_samples: counters.deadLetteredSamples,
       buffered_samples: counters.bufferedSamples,
       drains: counters.drains,
       stops: counters.stops,

@@ -25,7 +25,7 @@ export type RefusalReason = keyof typeof refusalReasons;
 
 /**
  * The numbers of one map, plain fields that hot paths add to; events.ts turns them into metrics when somebody looks.
- * Samples are conserved: accepted = drained + discarded + buffered, where accepted counts what took room in the ring
+ * Samples are conserved: accepted = drained + discarded + dead-lettered + buffered, where accepted counts what took room in the ring
  * (a reservation when it was made), and buffered is what lies between consumer and producer position.
  */
 export class MapCounters {
@@ -35,7 +35,9 @@ export class MapCounters {
   acceptedFrames = 0;
   drainedSamples = 0;
   discardedSamples = 0;
-  /** Bytes that drains gave back: drained and discarded records. */
+  /** Samples that their handler's policy has put into a dead-letter map. */
+  deadLetteredSamples = 0;
+  /** Bytes that drains gave back: drained, discarded and dead-lettered records. */
   releasedBytes = 0;
   reservations = 0;
   /** Reservations that became discards because their lease ran out. */
@@ -75,6 +77,6 @@ export class MapCounters {
 
   /** Samples between consumer and producer position, by the books. */
   get bufferedSamples(): number {
-    return this.acceptedSamples - this.drainedSamples - this.discardedSamples;
+    return this.acceptedSamples - this.drainedSamples - this.discardedSamples - this.deadLetteredSamples;
   }
 }

@@ -173,6 +173,8 @@ export function drainErrorKey(result: DrainResult): ErrorKey | undefined {
       return result.error === undefined ? 'DRAIN_BAD_RECORD' : 'HANDLER_VERDICT';
     case 'ENOSPC':
       return 'HANDLER_NO_SPACE';
+    case 'EAGAIN':
+      return 'NOBODY_ATTACHED';
     default:
       return 'HANDLER_FAILED';
   }

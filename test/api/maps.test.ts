@@ -36,6 +36,7 @@ describe('PUT /v1/maps/{map}', () => {
         accepted_bytes: 0,
         drained_samples: 0,
         discarded_samples: 0,
+        dead_lettered_samples: 0,
         buffered_samples: 0,
         drains: 0,
         stops: 0,

@@ -89,6 +89,7 @@ describe('the catalogue', () => {
       DRAIN_RECORD_TOO_BIG: 422,
       HANDLER_VERDICT: 422,
       HANDLER_SAMPLE_TOO_BIG: 422,
+      NOBODY_ATTACHED: 503,
       LIMIT_CONNECTIONS: 429,
       RATE_LIMITED: 429,
       OVERLOADED: 503,

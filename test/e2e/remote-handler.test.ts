@@ -132,9 +132,9 @@ describe('a handler at the other end of a WebSocket', () => {
     const map = await remoteMap({}, manual);
     await store(map, ['a']);
     const answer = await under.daemon.rest.call('POST', `/v1/maps/${map}/drain`, { handler: 'remote' });
-    expect([answer.status, answer.body.errno, answer.body.drained]).toEqual([500, 'EIO', 0]);
+    expect([answer.status, answer.body.errno, answer.body.drained]).toEqual([503, 'EAGAIN', 0]);
     expect(await under.daemon.rest.expect(200, 'GET', `/v1/maps/${map}/handlers/remote`)).toMatchObject({
-      last_error: { errno: 'EIO', message: 'no client is attached' },
+      last_error: { errno: 'EAGAIN', message: 'no client is attached' },
     });
   });
 
@@ -142,7 +142,7 @@ describe('a handler at the other end of a WebSocket', () => {
     const map = await remoteMap();
     await store(map, numbered(10));
     await until(
-      async () => ((await stateOf(map)).errors as { EIO?: number }).EIO,
+      async () => ((await stateOf(map)).errors as { EAGAIN?: number }).EAGAIN,
       'a drain without a client',
     );
     const seen: string[] = [];
@@ -267,7 +267,7 @@ describe('a handler that misbehaves', () => {
     expect(await under.daemon.rest.peek(map)).toHaveLength(2);
     // The next drain does not wait for it again.
     const again = await under.daemon.rest.call('POST', `/v1/maps/${map}/drain`, { handler: 'remote' });
-    expect(again.body).toMatchObject({ ret: -5, drained: 0 });
+    expect(again.body).toMatchObject({ ret: -11, drained: 0 });
     expect(hung.deliveries).toHaveLength(1);
   });
 

@@ -6,7 +6,7 @@ import { until } from './until.js';
 const HANDLER = 'conservation';
 
 /**
- * Asserts for every managed map that no sample was lost or invented: accepted = drained + discarded + buffered, where
+ * Asserts for every managed map that no sample was lost or invented: accepted = drained + discarded + dead-lettered + buffered, where
  * buffered is what the ring really holds, record by record, and that a last drain hands exactly these to its callback
  * and leaves consumer_pos = producer_pos. Call it when the test's connections are gone; it empties the rings.
  */
@@ -34,7 +34,10 @@ export async function assertMapConserved(daemon: TestDaemon, map: string): Promi
   expect({ map, records: held.length, busy: busyOf(held), bytes: bytesOf(held) }).toEqual({
     map,
     records:
-      before.counters.accepted_samples - before.counters.drained_samples - before.counters.discarded_samples,
+      before.counters.accepted_samples -
+      before.counters.drained_samples -
+      before.counters.discarded_samples -
+      before.counters.dead_lettered_samples,
     busy: 0,
     bytes: Number(BigInt(before.producer_pos) - BigInt(before.consumer_pos)),
   });
@@ -57,7 +60,7 @@ export async function assertMapConserved(daemon: TestDaemon, map: string): Promi
 function expectBalanced(map: string, { counters }: MapBody): void {
   expect({ map, accepted: counters.accepted_samples }).toEqual({
     map,
-    accepted: counters.drained_samples + counters.discarded_samples,
+    accepted: counters.drained_samples + counters.discarded_samples + counters.dead_lettered_samples,
   });
 }
 

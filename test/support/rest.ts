@@ -141,6 +141,7 @@ export interface MapBody {
     accepted_bytes: number;
     drained_samples: number;
     discarded_samples: number;
+    dead_lettered_samples: number;
     buffered_samples: number;
     wakeups_sent: number;
     wakeups_coalesced: number;

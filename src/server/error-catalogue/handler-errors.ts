@@ -82,6 +82,13 @@ export const handlerErrors = {
     title: 'the sample at the head of the ring is larger than the handler takes',
     advice: 'The sample stays there: give the handler a larger sample buffer, or drain it with another one.',
   }),
+  NOBODY_ATTACHED: entry({
+    errno: 'EAGAIN',
+    status: 503,
+    title: 'no client of this handler can take samples now',
+    advice: 'The samples stay in the ring: attach a client that is not busy, and drain again.',
+    retryable: true,
+  }),
   HANDLER_NO_SPACE: entry({
     errno: 'ENOSPC',
     title: 'the handler has no room for what it drains',

@@ -263,10 +263,10 @@ export class RemoteHandler implements BatchHandler {
 
   #nobody(bytes: number): RingbufdError {
     const seats = [...this.#roster];
-    if (seats.length === 0) return new RingbufdError('HANDLER_FAILED', 'no client is attached');
+    if (seats.length === 0) return new RingbufdError('NOBODY_ATTACHED', 'no client is attached');
     if (seats.every(({ owed }) => owed !== undefined))
       return new RingbufdError(
-        'HANDLER_FAILED',
+        'NOBODY_ATTACHED',
         `each client (${seats.length}) still owes an answer to a delivery that has timed out`,
       );
     return new RingbufdError(

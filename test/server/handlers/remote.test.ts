@@ -340,11 +340,11 @@ describe('a client that is gone in the middle of a delivery', () => {
 });
 
 describe('nobody to deliver to', () => {
-  it('is EIO with a reason, and onReady tells when a client attaches', async () => {
+  it('is EAGAIN with a reason, and onReady tells when a client attaches', async () => {
     const rig = new RemoteRig();
     rig.store('a');
     expect(result(await rig.drain())).toEqual({
-      ret: -5,
+      ret: -11,
       drained: 0,
       stopped: false,
       why: 'no client is attached',
