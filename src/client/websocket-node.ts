@@ -1,21 +1,33 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import type { OpenWebSocket, SocketEnd } from './socket.js';
+import type { OpenWebSocket, SocketEnd, SocketLike } from './socket.js';
 
 /** Bytes of a refused upgrade's body that are kept for the error message. */
 const MAX_REFUSAL_BODY_BYTES = 16_384;
 
+/** Opens a WebSocket with `ws`. */
+export const openWebSocket: OpenWebSocket = webSocketOpener(() => undefined);
+
 /**
- * Opens a WebSocket with `ws`. Compression is off: samples are small and rest in the ring as they travel, and a deflate
- * context costs more memory per connection than the rest of it.
+ * Opens WebSockets with `ws` and shows each to `made` before anything happens on it: for tools that have to do to a
+ * connection what a network does. Compression is off: samples are small and rest in the ring as they travel, and a
+ * deflate context costs more memory per connection than the rest of it.
  */
-export const openWebSocket: OpenWebSocket = (url, subprotocols, limits, events) => {
+export function webSocketOpener(made: (socket: WebSocket) => void): OpenWebSocket {
+  return (url, subprotocols, limits, events) => open(made, url, subprotocols, limits, events);
+}
+
+function open(
+  made: (socket: WebSocket) => void,
+  ...[url, subprotocols, limits, events]: Parameters<OpenWebSocket>
+): SocketLike {
   const socket = new WebSocket(url, [...subprotocols], {
     perMessageDeflate: false,
     skipUTF8Validation: true,
     followRedirects: false,
     maxPayload: limits.maxMessageBytes,
   });
+  made(socket);
   let cause: unknown;
   let refusal: SocketEnd['refusal'];
 
@@ -54,7 +66,7 @@ export const openWebSocket: OpenWebSocket = (url, subprotocols, limits, events) 
     close: (code, reason) => socket.close(code, reason),
     terminate: () => socket.terminate(),
   };
-};
+}
 
 async function readStart(response: IncomingMessage): Promise<string> {
   const chunks: Uint8Array[] = [];
