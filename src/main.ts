@@ -79,6 +79,15 @@ try {
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
     columns: process.stdout.columns,
+    progress: process.stderr.isTTY ? (text) => process.stderr.write(text) : undefined,
+    onInterrupt: (run) => {
+      process.once('SIGINT', run);
+      process.once('SIGTERM', run);
+      return () => {
+        process.off('SIGINT', run);
+        process.off('SIGTERM', run);
+      };
+    },
     serve,
     checkHandlers: checkDeclaredHandlers,
   });

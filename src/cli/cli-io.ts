@@ -11,6 +11,10 @@ export interface CliIo {
   checkHandlers: (config: Config) => Promise<ConfigProblem[]>;
   /** Width of the terminal in columns, for help. Default 100. */
   columns?: number | undefined;
+  /** Writes to standard error as it is, for a line that changes; absent where that is no terminal. */
+  progress?: ((text: string) => void) | undefined;
+  /** Calls `run` at the first Ctrl-C instead of ending the process. The function returned takes that back. */
+  onInterrupt?: (run: () => void) => () => void;
 }
 
 /** Ends a command with a message that a person can act on. */

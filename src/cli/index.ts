@@ -3,13 +3,14 @@ import { ConfigError, formatProblem } from '../server/config.js';
 import { VERSION } from '../version.js';
 import { CliError, type CliIo } from './cli-io.js';
 import { addCheckConfigCommand } from './commands/check-config.js';
+import { addLoadCommand } from './commands/load.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
 
 export { CliError, type CliIo } from './cli-io.js';
 export { explainListenError } from './listen-error.js';
 
-const commands = [addServeCommand, addCheckConfigCommand, addTokenCommand];
+const commands = [addServeCommand, addCheckConfigCommand, addTokenCommand, addLoadCommand];
 
 /**
  * Runs one command line.

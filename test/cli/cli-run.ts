@@ -13,7 +13,13 @@ export interface CliRun {
 /** Runs one command line without a process. */
 export async function run(
   argv: string[],
-  options: { env?: Record<string, string>; serve?: () => Promise<void> } = {},
+  options: {
+    env?: Record<string, string>;
+    serve?: () => Promise<void>;
+    progress?: (text: string) => void;
+    /** Given the function that is called at Ctrl-C. */
+    interruptible?: (interrupt: () => void) => void;
+  } = {},
 ): Promise<CliRun> {
   const result: CliRun = { code: -1, stdout: '', stderr: '', served: [] };
   result.code = await runCli(argv, {
@@ -22,6 +28,11 @@ export async function run(
     stderr: (text) => void (result.stderr += text),
     columns: 100,
     checkHandlers: checkDeclaredHandlers,
+    progress: options.progress,
+    onInterrupt: (interrupt) => {
+      options.interruptible?.(interrupt);
+      return () => undefined;
+    },
     serve: async (config, warnings) => {
       result.served.push({ config, warnings });
       await options.serve?.();

@@ -16,7 +16,7 @@ describe('help and version', () => {
   it('--help names every command', async () => {
     const { code, stdout, stderr } = await run(['--help']);
     expect([code, stderr]).toEqual([0, '']);
-    for (const command of ['serve', 'check-config', 'token'])
+    for (const command of ['serve', 'check-config', 'token', 'load'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
