@@ -7,19 +7,29 @@ import { Errno } from './errno.js';
 import {
   BPF_MAX_USER_RINGBUF_SAMPLES,
   BPF_RINGBUF_HDR_SZ,
-  BUSY_MASK,
   CONSUMER_POS_WORD,
   DATA_WORD,
   DISCARD_MASK,
   DYNPTR_MAX_SIZE,
-  LENGTH_MASK,
   PRODUCER_POS_WORD,
   recordSize,
 } from './layout.js';
-import { advance, distance, isAhead, loadLow } from './position.js';
+import { peek } from './peek.js';
+import { advance } from './position.js';
 import type { SampleRun } from './sample-run.js';
 import type { UserRing } from './user-ring.js';
 import { isValidDrainFlags, shouldWake } from './wakeup.js';
+
+// Numbers to the compiler, where imported bindings are not: see peek.ts.
+const HEADER = BPF_RINGBUF_HDR_SZ;
+const CONSUMER = CONSUMER_POS_WORD;
+const CONSUMER_HIGH = CONSUMER_POS_WORD + 1;
+const DATA = DATA_WORD;
+const DISCARD = DISCARD_MASK;
+/** Bits of a header that peek has something to say about: BUSY, DISCARD, a length that no dynptr can hold. */
+const NOT_PLAIN = ~DYNPTR_MAX_SIZE;
+/** recordSize() rounds up to 8 behind the header. */
+const ROUND_UP = BPF_RINGBUF_HDR_SZ + 7;
 
 /** The callback's answer: 0 = go on, 1 = stop after this sample. Anything else fails the drain with EINVAL. */
 export type Verdict = 0 | 1;
@@ -56,22 +66,21 @@ export interface ReleaseLedger {
 export class Consumer {
   readonly #ring: UserRing;
   readonly #ledger: ReleaseLedger | undefined;
-  readonly #mask: number;
   readonly #managed: boolean;
+  /** Word of the position up to which records may be seen. */
+  readonly #producerWord = PRODUCER_POS_WORD;
   readonly #dynptr: Dynptr;
   /**
    * One drain at a time. A flag and not a lock, as in the kernel: a callback may run long, and one that drains its own
    * ring again must be refused at once instead of waiting for itself.
    */
   #busy = false;
-  #peekedLength = 0;
   #turns = 0;
   #report: DrainReport = emptyReport();
 
   constructor(ring: UserRing, ledger?: ReleaseLedger) {
     this.#ring = ring;
     this.#ledger = ledger;
-    this.#mask = ring.size - 1;
     this.#managed = ring.mode === 'managed';
     this.#dynptr = new Dynptr(ring);
   }
@@ -106,24 +115,40 @@ export class Consumer {
     const refused = this.begin(flags);
     if (refused !== 0) return refused;
     const report = this.#report;
+    const { words, size, shared } = this.#ring;
+    const managed = this.#managed;
+    const producerWord = this.#producerWord;
+    const mask = size - 1;
+    // A managed ring's producer position is sound, and without another thread nothing is to be synchronized: what is
+    // left of peek for an ordinary record are its bits and its end.
+    const plain = managed && !shared;
     const dynptr = this.#dynptr;
+    let consumerLow = words[CONSUMER]!;
     let drained = 0;
     let discarded = 0;
     let error = 0;
     const turns = Math.min(maxTurns, BPF_MAX_USER_RINGBUF_SAMPLES);
     try {
       while (drained + discarded < turns) {
-        const length = this.#peek(0);
-        if (length === -Errno.EAGAIN) {
-          this.#release(this.#peekedLength);
-          discarded++;
-          continue;
+        let length = words[DATA + ((consumerLow & mask) >> 2)]!;
+        const isReady =
+          plain &&
+          (length & NOT_PLAIN) === 0 &&
+          ((length + ROUND_UP) & ~7) <= ((words[producerWord]! - consumerLow) | 0);
+        if (!isReady) {
+          length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
+          if (length >= DISCARD) {
+            this.#release(length - DISCARD);
+            consumerLow = words[CONSUMER]!;
+            discarded++;
+            continue;
+          }
+          if (length < 0) {
+            if (length !== -Errno.ENODATA) error = length;
+            break;
+          }
         }
-        if (length < 0) {
-          if (length !== -Errno.ENODATA) error = length;
-          break;
-        }
-        const start = (this.#ring.words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;
+        const start = (consumerLow + HEADER) & mask;
         const verdict: number = callback(dynptr.aim(start, length), ctx);
         if (verdict !== 0 && verdict !== 1) {
           // Never String(verdict): an object's own toString could throw, and change the errno.
@@ -132,7 +157,12 @@ export class Consumer {
           error = -Errno.EINVAL;
           break;
         }
-        this.#release(length);
+        // #release, with the low half in a variable: reading back its own last store would hold the loop up.
+        const before = consumerLow;
+        consumerLow = (before + ((length + ROUND_UP) & ~7)) | 0;
+        if (consumerLow >>> 0 < before >>> 0) words[CONSUMER_HIGH] = (words[CONSUMER_HIGH]! + 1) | 0;
+        if (shared) Atomics.store(words, CONSUMER, consumerLow);
+        else words[CONSUMER] = consumerLow;
         drained++;
         if (verdict === 1) {
           report.stopped = true;
@@ -160,6 +190,7 @@ export class Consumer {
     this.#busy = true;
     this.#turns = 0;
     this.#report = emptyReport();
+    this.#dynptr.attach();
     return 0;
   }
 
@@ -178,17 +209,19 @@ export class Consumer {
     let samples = 0;
     let payload = 0;
     const turns = Math.min(maxTurns, BPF_MAX_USER_RINGBUF_SAMPLES);
+    const { words, size, shared } = this.#ring;
     while (!run.full && this.#turns + run.records < turns) {
-      const length = this.#peek(ahead);
-      if (length === -Errno.EAGAIN) {
-        if (ahead === 0) this.#skip(this.#peekedLength);
-        else ahead += run.addDiscarded(this.#peekedLength);
+      const consumerLow = words[CONSUMER]!;
+      const peeked = peek(words, size, this.#managed, shared, this.#producerWord, consumerLow, ahead);
+      if (peeked >= DISCARD) {
+        if (ahead === 0) this.#skip(peeked - DISCARD);
+        else ahead += run.addDiscarded(peeked - DISCARD);
         continue;
       }
-      if (length < 0) return samples > 0 || length === -Errno.ENODATA ? samples : length;
-      if (samples > 0 && payload + length > maxBytes) break;
-      ahead += run.addSample(this.#ring.words[CONSUMER_POS_WORD]! + ahead + BPF_RINGBUF_HDR_SZ, length);
-      payload += length;
+      if (peeked < 0) return samples > 0 || peeked === -Errno.ENODATA ? samples : peeked;
+      if (samples > 0 && payload + peeked > maxBytes) break;
+      ahead += run.addSample(consumerLow + ahead + HEADER, peeked);
+      payload += peeked;
       samples++;
     }
     return samples;
@@ -228,65 +261,15 @@ export class Consumer {
     this.#report.stopped = true;
   }
 
-  /**
-   * Looks at the record `ahead` bytes behind the consumer position: one rule a line, in the kernel's order.
-   * @returns the payload length of a ready sample, -EAGAIN for a discarded record (its length in #peekedLength),
-   *   -ENODATA, -EINVAL or -E2BIG
-   */
-  #peek(ahead: number): number {
-    const words = this.#ring.words;
-    const consumerLow = words[CONSUMER_POS_WORD]!;
-    // Pairs with the producer's advance: what lies before the position that is read here is complete, or BUSY.
-    const producerLow = loadLow(words, PRODUCER_POS_WORD, this.#ring.shared);
-    // Producers move in steps of 8.
-    if ((producerLow & 7) !== 0) return -Errno.EINVAL;
-    const available = this.#managed
-      ? (producerLow - consumerLow - ahead) | 0
-      : this.#distanceToProducer() - ahead;
-    // cons >= prod, compared unsigned.
-    if (available <= 0) return -Errno.ENODATA;
-    const header = this.#loadHeader((consumerLow + ahead) & this.#mask);
-    const length = header & LENGTH_MASK;
-    const total = recordSize(length);
-    // The record ends behind the producer position.
-    if (total > available) return -Errno.EINVAL;
-    // The record is larger than the data area.
-    if (total > this.#ring.size) return -Errno.E2BIG;
-    // A dynptr cannot hold it.
-    if (length > DYNPTR_MAX_SIZE) return -Errno.E2BIG;
-    // Discarded, tested before BUSY. The length read here is the one released, whatever is written meanwhile.
-    if ((header & DISCARD_MASK) !== 0) {
-      this.#peekedLength = length;
-      return -Errno.EAGAIN;
-    }
-    // Reserved and not yet submitted.
-    if ((header & BUSY_MASK) !== 0) return -Errno.ENODATA;
-    return length;
-  }
-
-  /** Pairs with the store in the producer's submit and discard. */
-  #loadHeader(offset: number): number {
-    const word = DATA_WORD + (offset >> 2);
-    const words = this.#ring.words;
-    return this.#ring.shared ? Atomics.load(words, word) : words[word]!;
-  }
-
-  /** prod - cons in full u64 arithmetic, 0 when the producer position is not ahead. */
-  #distanceToProducer(): number {
-    const words = this.#ring.words;
-    return isAhead(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
-      ? distance(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)
-      : 0;
-  }
-
   /** Gives a record's room back. Pairs with the producer's read of the consumer position in reserve. */
   #release(length: number): void {
-    advance(this.#ring.words, CONSUMER_POS_WORD, recordSize(length), this.#ring.shared);
+    const { words, shared } = this.#ring;
+    advance(words, CONSUMER, recordSize(length), shared);
   }
 
   #releaseNoted(length: number): void {
     if (this.#ledger !== undefined) {
-      const low = this.#ring.words[CONSUMER_POS_WORD]!;
+      const low = this.#ring.words[CONSUMER]!;
       this.#ledger.note((low + recordSize(length)) | 0, this.#report);
     }
     this.#release(length);

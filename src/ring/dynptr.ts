@@ -1,6 +1,10 @@
 import { DATA_OFFSET, DATA_WORD } from './layout.js';
 import type { UserRing } from './user-ring.js';
 
+// Numbers to the compiler, where imported bindings are not: see peek.ts.
+const DATA = DATA_WORD;
+const DATA_BYTE = DATA_OFFSET;
+
 /**
  * A bounds-checked read view of one sample, handed to the drain callback and dead once the callback has returned.
  *
@@ -15,6 +19,8 @@ import type { UserRing } from './user-ring.js';
 export class Dynptr {
   readonly #ring: UserRing;
   readonly #mask: number;
+  #words: Int32Array;
+  #bytes: Uint8Array;
   /** Offset of the payload in the data area, below the ring size. */
   #start = 0;
   #length = -1;
@@ -22,6 +28,8 @@ export class Dynptr {
   constructor(ring: UserRing) {
     this.#ring = ring;
     this.#mask = ring.size - 1;
+    this.#words = ring.words;
+    this.#bytes = ring.bytes;
   }
 
   /** Payload bytes of the sample. Source: `bpf_dynptr_size`. */
@@ -34,14 +42,17 @@ export class Dynptr {
   /** The byte at `offset`. */
   readUint8(offset: number): number {
     this.#check(offset, 1);
-    return this.#ring.bytes[DATA_OFFSET + ((this.#start + offset) & this.#mask)]!;
+    return this.#bytes[DATA_BYTE + ((this.#start + offset) & this.#mask)]!;
   }
 
   /** The little-endian int32 at `offset`; one load when `offset` is a multiple of 4. */
   readInt32(offset: number): number {
     this.#check(offset, 4);
-    if ((offset & 3) === 0)
-      return this.#ring.words[DATA_WORD + (((this.#start + offset) & this.#mask) >> 2)]!;
+    if ((offset & 3) === 0) return this.#words[DATA + (((this.#start + offset) & this.#mask) >> 2)]!;
+    return this.#readMisaligned(offset);
+  }
+
+  #readMisaligned(offset: number): number {
     return (
       this.readUint8(offset) |
       (this.readUint8(offset + 1) << 8) |
@@ -59,12 +70,12 @@ export class Dynptr {
     this.#check(offset, length);
     if (targetOffset < 0 || length > target.length - targetOffset)
       throw new RangeError(`${length} bytes do not fit into a target of ${target.length} at ${targetOffset}`);
-    const bytes = this.#ring.bytes;
+    const bytes = this.#bytes;
     const from = (this.#start + offset) & this.#mask;
     const untilEnd = Math.min(length, this.#mask + 1 - from);
-    target.set(bytes.subarray(DATA_OFFSET + from, DATA_OFFSET + from + untilEnd), targetOffset);
+    target.set(bytes.subarray(DATA_BYTE + from, DATA_BYTE + from + untilEnd), targetOffset);
     if (untilEnd < length)
-      target.set(bytes.subarray(DATA_OFFSET, DATA_OFFSET + length - untilEnd), targetOffset + untilEnd);
+      target.set(bytes.subarray(DATA_BYTE, DATA_BYTE + length - untilEnd), targetOffset + untilEnd);
     return length;
   }
 
@@ -74,6 +85,12 @@ export class Dynptr {
     const target = new Uint8Array(length);
     this.read(target, 0, 0, length);
     return target;
+  }
+
+  /** Looks up where the ring's bytes are now. For the consumer only, before a drain: during one they stay. */
+  attach(): void {
+    this.#words = this.#ring.words;
+    this.#bytes = this.#ring.bytes;
   }
 
   /** Aims the view at a payload of `length` bytes at `start` in the data area. For the consumer only. */

@@ -3,7 +3,13 @@
  * before a byte of it is stored; storing is then a copy.
  */
 import { Errno } from './errno.js';
-import { BPF_RINGBUF_HDR_SZ, DYNPTR_MAX_SIZE, LENGTH_MASK, paddingSize, recordSize } from './layout.js';
+import { BPF_RINGBUF_HDR_SZ, DYNPTR_MAX_SIZE, LENGTH_MASK, recordSize } from './layout.js';
+
+// Numbers to the compiler, where imported bindings are not: see peek.ts.
+/** recordSize() rounds up to 8 behind the header. */
+const ROUND_UP = BPF_RINGBUF_HDR_SZ + 7;
+/** Bits of a length word that no record of a run may have: BUSY, DISCARD, and what no dynptr can hold. */
+const TOO_LONG = ~DYNPTR_MAX_SIZE;
 
 /**
  * Checks a run and counts its records.
@@ -16,22 +22,27 @@ import { BPF_RINGBUF_HDR_SZ, DYNPTR_MAX_SIZE, LENGTH_MASK, paddingSize, recordSi
  */
 export function checkRun(run: DataView, ringSize: number): number {
   const end = run.byteLength;
+  const whole = end & ~7;
   let records = 0;
   let at = 0;
-  while (at < end) {
-    if (end - at < BPF_RINGBUF_HDR_SZ) return -Errno.EINVAL;
+  while (at < whole) {
     const length = run.getInt32(at, true);
-    // One comparison for BUSY (negative) and DISCARD (above the mask).
-    if (length < 0 || length > LENGTH_MASK) return -Errno.EINVAL;
-    if (run.getInt32(at + 4, true) !== 0) return -Errno.EINVAL;
-    const total = recordSize(length);
-    if (total > end - at) return -Errno.EINVAL;
-    if (total > ringSize || length > DYNPTR_MAX_SIZE) return -Errno.E2BIG;
-    if ((length & 7) !== 0 && !isPaddingZero(run, at + total, paddingSize(length))) return -Errno.EINVAL;
-    at += total;
-    records++;
+    const total = (length + ROUND_UP) & ~7;
+    if ((length & TOO_LONG) !== 0 || run.getInt32(at + 4, true) !== 0 || total > end - at || total > ringSize)
+      return refusal(length, run.getInt32(at + 4, true), end - at);
+    if ((length & 7) !== 0 && !isPaddingZero(run, at + total, -length & 7)) return -Errno.EINVAL;
+    at = (at + total) | 0;
+    records = (records + 1) | 0;
   }
-  return records;
+  // Less than a header is left: a record takes a multiple of 8.
+  return at === end ? records : -Errno.EINVAL;
+}
+
+/** Which rule a record breaks. @param left bytes from its header to the end of the run */
+function refusal(length: number, pad: number, left: number): number {
+  // One comparison for BUSY (negative) and DISCARD (above the mask).
+  if (length < 0 || length > LENGTH_MASK || pad !== 0) return -Errno.EINVAL;
+  return recordSize(length) > left ? -Errno.EINVAL : -Errno.E2BIG;
 }
 
 /** Whether the `count` (1 to 7) bytes that end at `end` are zero: the top bytes of the record's last two words. */

@@ -77,6 +77,7 @@ export class SampleRun {
     this.#samples = 0;
     this.#released = 0;
     this.#dynptr.kill();
+    this.#dynptr.attach();
   }
 
   /** For the consumer: the number of the next record to release; it counts as released from now on. */

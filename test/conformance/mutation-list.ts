@@ -26,25 +26,25 @@ function mutations(rule: Mutation['rule'], file: string, edits: readonly Edit[])
   }));
 }
 
-const MISALIGNED = 'if ((producerLow & 7) !== 0) return -Errno.EINVAL;';
-const EMPTY = 'if (available <= 0) return -Errno.ENODATA;';
-const PAST_END = 'if (total > available) return -Errno.EINVAL;';
-const TOO_LARGE = 'if (total > this.#ring.size) return -Errno.E2BIG;';
-const NO_DYNPTR = 'if (length > DYNPTR_MAX_SIZE) return -Errno.E2BIG;';
-const DISCARDED = 'if ((header & DISCARD_MASK) !== 0) {';
-const BUSY = 'if ((header & BUSY_MASK) !== 0) return -Errno.ENODATA;';
-const UNLESS_DISCARDED = '&& (header & DISCARD_MASK) === 0';
-const UNLESS_BUSY = '&& (header & BUSY_MASK) === 0';
+const MISALIGNED = 'if ((producerLow & 7) !== 0) return -EINVAL;';
+const EMPTY = 'if (available <= 0) return -ENODATA;';
+const PAST_END = 'if (total > available) return -EINVAL;';
+const TOO_LARGE = 'if (total > size) return -E2BIG;';
+const NO_DYNPTR = 'if (length > LARGEST) return -E2BIG;';
+const DISCARDED = 'if ((header & DISCARD) !== 0) return';
+const BUSY = 'if ((header & BUSY) !== 0) return -ENODATA;';
+const UNLESS_DISCARDED = '&& (header & DISCARD) === 0';
+const UNLESS_BUSY = '&& (header & BUSY) === 0';
 
 const peek = [
-  ...mutations('peek', 'consumer.ts', [
+  ...mutations('peek', 'peek.ts', [
     ['misaligned producer position let through', MISALIGNED, ''],
     ['misaligned means a multiple of 4', MISALIGNED, MISALIGNED.replace('& 7', '& 3')],
     ['misaligned answers ENODATA', MISALIGNED, MISALIGNED.replace('EINVAL', 'ENODATA')],
     [
       'empty comes before misaligned',
       MISALIGNED,
-      'if ((producerLow & 7) !== 0 && this.#distanceToProducer() > 0) return -Errno.EINVAL;',
+      'if ((producerLow & 7) !== 0 && distanceToProducer(words, producerWord, 0) > 0) return -EINVAL;',
     ],
     ['empty not noticed', EMPTY, EMPTY.replace('<= 0', '< 0')],
     ['empty answers EINVAL', EMPTY, EMPTY.replace('ENODATA', 'EINVAL')],
@@ -56,7 +56,7 @@ const peek = [
     [
       'too large comes before past the end',
       PAST_END,
-      'if (total > available) return total > this.#ring.size ? -Errno.E2BIG : -Errno.EINVAL;',
+      'if (total > available) return total > size ? -E2BIG : -EINVAL;',
     ],
     ['past the end tested after DISCARD', PAST_END, PAST_END.replace(') r', ` ${UNLESS_DISCARDED}) r`)],
     ['past the end tested after BUSY', PAST_END, PAST_END.replace(') r', ` ${UNLESS_BUSY}) r`)],
@@ -67,36 +67,38 @@ const peek = [
     ['too large tested after DISCARD', TOO_LARGE, TOO_LARGE.replace(') r', ` ${UNLESS_DISCARDED}) r`)],
     ['too large tested after BUSY', TOO_LARGE, TOO_LARGE.replace(') r', ` ${UNLESS_BUSY}) r`)],
     ['a dynptr holds one byte less', NO_DYNPTR, NO_DYNPTR.replace('>', '>=')],
-    ['a dynptr holds one byte more', NO_DYNPTR, NO_DYNPTR.replace('SIZE', 'SIZE + 1')],
+    ['a dynptr holds one byte more', NO_DYNPTR, NO_DYNPTR.replace('LARGEST', 'LARGEST + 1')],
     ['a dynptr holds anything', NO_DYNPTR, ''],
     ['the dynptr limit answers EINVAL', NO_DYNPTR, NO_DYNPTR.replace('E2BIG', 'EINVAL')],
     ['the dynptr limit tested after DISCARD', NO_DYNPTR, NO_DYNPTR.replace(') r', ` ${UNLESS_DISCARDED}) r`)],
     ['the dynptr limit tested after BUSY', NO_DYNPTR, NO_DYNPTR.replace(') r', ` ${UNLESS_BUSY}) r`)],
-    ['BUSY comes before DISCARD', DISCARDED, DISCARDED.replace(') {', ` ${UNLESS_BUSY}) {`)],
-    ['DISCARD not noticed', DISCARDED, 'if (false) {'],
+    ['BUSY comes before DISCARD', DISCARDED, DISCARDED.replace(') r', ` ${UNLESS_BUSY}) r`)],
+    ['DISCARD not noticed', DISCARDED, 'if (false) return'],
     ['BUSY not noticed', BUSY, ''],
     ['BUSY answers EINVAL', BUSY, BUSY.replace('ENODATA', 'EINVAL')],
-    ['BUSY skipped as a discard', BUSY, 'if ((header & BUSY_MASK) !== 0) return -Errno.EAGAIN;'],
-    [
-      'the length keeps the DISCARD bit',
-      'const length = header & LENGTH_MASK;',
-      'const length = header & ~BUSY_MASK;',
-    ],
+    ['BUSY skipped as a discard', BUSY, 'if ((header & BUSY) !== 0) return length | DISCARD;'],
+    ['the length keeps the DISCARD bit', 'const length = header & LENGTH;', 'const length = header & ~BUSY;'],
     [
       'the record is looked for at the producer position',
-      '#loadHeader((consumerLow + ahead)',
-      '#loadHeader((producerLow + ahead)',
+      'loadHeader(words, (consumerLow + ahead)',
+      'loadHeader(words, (producerLow + ahead)',
     ],
     [
       'full positions compared as low halves only',
-      ': this.#distanceToProducer() - ahead;',
+      ': distanceToProducer(words, producerWord, ahead);',
       ': ((producerLow - consumerLow) | 0) - ahead;',
     ],
-    ['behind counts as ahead', 'return isAhead(words, PRODUCER_POS_WORD, CONSUMER_POS_WORD)', 'return true'],
+    ['behind counts as ahead', 'if (!isAhead(words, producerWord, CONSUMER_POS_WORD)) return 0;', ''],
+    ['one lap is any lap', ' && words[producerWord + 1] === words[CONSUMER_POS_WORD + 1]', ''],
+    ['far is near', 'const FAR = 2 ** 31 - 1;', 'const FAR = 0;'],
   ]),
 ];
 
-const RELEASE_IN_DRAIN = 'this.#release(length);\n        drained++;';
+const NEXT = 'consumerLow = (before + ((length + ROUND_UP) & ~7)) | 0;';
+const RELEASE_IN_DRAIN = 'else words[CONSUMER] = consumerLow;\n        drained++;';
+const READY_BITS = '(length & NOT_PLAIN) === 0 &&';
+const READY_END = '((length + ROUND_UP) & ~7) <= ((words[producerWord]! - consumerLow) | 0);';
+const CARRY_IN_DRAIN = 'if (consumerLow >>> 0 < before >>> 0) ';
 const LIMIT = 'while (drained + discarded < turns) {';
 const COUNT_AND_END = 'report.discarded = discarded;\n    this.end(flags);';
 
@@ -123,7 +125,7 @@ const drain = [
     [
       'stops before the release',
       RELEASE_IN_DRAIN,
-      RELEASE_IN_DRAIN.replace('this.', 'if (verdict === 0) this.'),
+      RELEASE_IN_DRAIN.replace('else', 'else if (verdict === 0)'),
     ],
     [
       'the sample that stops is not counted',
@@ -131,8 +133,8 @@ const drain = [
       RELEASE_IN_DRAIN.replace('drained++', 'drained += 1 - verdict'),
     ],
     ['samples not released', RELEASE_IN_DRAIN, 'drained++;'],
-    ['discards not released', 'this.#release(this.#peekedLength);\n          discarded++;', 'discarded++;'],
-    ['stops after a discard', 'discarded++;\n          continue;', 'discarded++;\n          break;'],
+    ['discards not released', 'this.#release(length - DISCARD);', ''],
+    ['stops after a discard', 'discarded++;\n            continue;', 'discarded++;\n            break;'],
     ['stops after every sample', 'if (verdict === 1) {', 'if (verdict === 1 || true) {'],
     [
       'an error after samples hidden by their count',
@@ -152,24 +154,28 @@ const drain = [
       'if (length !== -Errno.ENODATA) { error = length; this.#release(0); }',
     ],
     [
-      'released without padding',
-      'recordSize(length), this.#ring.shared);',
-      'length + BPF_RINGBUF_HDR_SZ, this.#ring.shared);',
+      'discards released without padding',
+      'recordSize(length), shared);',
+      'length + BPF_RINGBUF_HDR_SZ, shared);',
     ],
-    [
-      'released without header',
-      'recordSize(length), this.#ring.shared);',
-      'recordSize(length) - 8, this.#ring.shared);',
-    ],
+    ['discards released without header', 'recordSize(length), shared);', 'recordSize(length) - 8, shared);'],
+    ['released without padding', NEXT, NEXT.replace('ROUND_UP', 'HEADER').replace(' & ~7', '')],
+    ['released without header', NEXT, NEXT.replace('ROUND_UP', '7')],
+    ['released without carry', CARRY_IN_DRAIN, 'if (false) '],
+    ['released with a carry at 2^31', CARRY_IN_DRAIN, 'if (consumerLow < before) '],
+    ['no ladder: BUSY not noticed', READY_BITS, '(length & NOT_PLAIN & ~(1 << 31)) === 0 &&'],
+    ['no ladder: DISCARD not noticed', READY_BITS, '(length & NOT_PLAIN & ~DISCARD) === 0 &&'],
+    ['no ladder: the producer position not noticed', READY_END, 'true;'],
+    ['no ladder: on direct maps', 'const plain = managed && !shared;', 'const plain = !shared;'],
     [
       'the sample starts at its header',
-      'const start = (this.#ring.words[CONSUMER_POS_WORD]! + BPF_RINGBUF_HDR_SZ) & this.#mask;',
-      'const start = this.#ring.words[CONSUMER_POS_WORD]! & this.#mask;',
+      'const start = (consumerLow + HEADER) & mask;',
+      'const start = consumerLow & mask;',
     ],
     [
       'the length released is read again',
-      RELEASE_IN_DRAIN,
-      'this.#release(this.#loadHeader((start - BPF_RINGBUF_HDR_SZ) & this.#mask) & LENGTH_MASK);\n        drained++;',
+      NEXT,
+      NEXT.replace('length', '(words[DATA + ((consumerLow & mask) >> 2)]! & (DISCARD - 1))'),
       'test/ring/consumer.test.ts',
     ],
     [
@@ -186,8 +192,8 @@ const drain = [
     ['runs: a sample costs no turn', 'released++;\n        this.#turns++;', 'released++;'],
     [
       'runs: an error before the samples ahead of it',
-      'return samples > 0 || length === -Errno.ENODATA ? samples : length;',
-      'return length === -Errno.ENODATA ? samples : length;',
+      'return samples > 0 || peeked === -Errno.ENODATA ? samples : peeked;',
+      'return peeked === -Errno.ENODATA ? samples : peeked;',
     ],
     [
       'runs: discards between samples stay',
