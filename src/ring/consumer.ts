@@ -24,10 +24,14 @@ import { isValidDrainFlags, shouldWake } from './wakeup.js';
 const HEADER = BPF_RINGBUF_HDR_SZ;
 const CONSUMER = CONSUMER_POS_WORD;
 const CONSUMER_HIGH = CONSUMER_POS_WORD + 1;
+const PRODUCER = PRODUCER_POS_WORD;
 const DATA = DATA_WORD;
 const DISCARD = DISCARD_MASK;
-/** Bits of a header that peek has something to say about: BUSY, DISCARD, a length that no dynptr can hold. */
-const NOT_PLAIN = ~DYNPTR_MAX_SIZE;
+/**
+ * Up to this size of a ring, a header with BUSY, DISCARD or a length that no dynptr can hold counts, as an unsigned number,
+ * for more bytes than the ring has: one comparison with what is available finds them all.
+ */
+const LARGEST_PLAIN = DYNPTR_MAX_SIZE + 1;
 /** recordSize() rounds up to 8 behind the header. */
 const ROUND_UP = BPF_RINGBUF_HDR_SZ + 7;
 
@@ -68,7 +72,7 @@ export class Consumer {
   readonly #ledger: ReleaseLedger | undefined;
   readonly #managed: boolean;
   /** Word of the position up to which records may be seen. */
-  readonly #producerWord = PRODUCER_POS_WORD;
+  readonly #producerWord: number = PRODUCER;
   readonly #dynptr: Dynptr;
   /**
    * One drain at a time. A flag and not a lock, as in the kernel: a callback may run long, and one that drains its own
@@ -120,8 +124,8 @@ export class Consumer {
     const producerWord = this.#producerWord;
     const mask = size - 1;
     // A managed ring's producer position is sound, and without another thread nothing is to be synchronized: what is
-    // left of peek for an ordinary record are its bits and its end.
-    const plain = managed && !shared;
+    // left of peek for an ordinary record is one comparison.
+    const plain = managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;
     const dynptr = this.#dynptr;
     let consumerLow = words[CONSUMER]!;
     let drained = 0;
@@ -132,9 +136,7 @@ export class Consumer {
       while (drained + discarded < turns) {
         let length = words[DATA + ((consumerLow & mask) >> 2)]!;
         const isReady =
-          plain &&
-          (length & NOT_PLAIN) === 0 &&
-          ((length + ROUND_UP) & ~7) <= ((words[producerWord]! - consumerLow) | 0);
+          plain && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;
         if (!isReady) {
           length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
           if (length >= DISCARD) {
@@ -148,8 +150,7 @@ export class Consumer {
             break;
           }
         }
-        const start = (consumerLow + HEADER) & mask;
-        const verdict: number = callback(dynptr.aim(start, length), ctx);
+        const verdict: number = callback(dynptr.aim((consumerLow + HEADER) | 0, length), ctx);
         if (verdict !== 0 && verdict !== 1) {
           // Never String(verdict): an object's own toString could throw, and change the errno.
           const answer = typeof verdict === 'number' ? verdict : typeof verdict;

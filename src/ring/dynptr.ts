@@ -21,7 +21,7 @@ export class Dynptr {
   readonly #mask: number;
   #words: Int32Array;
   #bytes: Uint8Array;
-  /** Offset of the payload in the data area, below the ring size. */
+  /** Where the payload is: its offset in the data area, or any number of laps more. */
   #start = 0;
   #length = -1;
 
@@ -93,7 +93,7 @@ export class Dynptr {
     this.#bytes = this.#ring.bytes;
   }
 
-  /** Aims the view at a payload of `length` bytes at `start` in the data area. For the consumer only. */
+  /** Aims the view at a payload of `length` bytes at position `start` (its low half). For the consumer only. */
   aim(start: number, length: number): this {
     this.#start = start;
     this.#length = length;

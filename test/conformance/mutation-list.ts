@@ -96,8 +96,8 @@ const peek = [
 
 const NEXT = 'consumerLow = (before + ((length + ROUND_UP) & ~7)) | 0;';
 const RELEASE_IN_DRAIN = 'else words[CONSUMER] = consumerLow;\n        drained++;';
-const READY_BITS = '(length & NOT_PLAIN) === 0 &&';
-const READY_END = '((length + ROUND_UP) & ~7) <= ((words[producerWord]! - consumerLow) | 0);';
+const READY = '(((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;';
+const PLAIN = 'managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;';
 const CARRY_IN_DRAIN = 'if (consumerLow >>> 0 < before >>> 0) ';
 const LIMIT = 'while (drained + discarded < turns) {';
 const COUNT_AND_END = 'report.discarded = discarded;\n    this.end(flags);';
@@ -163,14 +163,14 @@ const drain = [
     ['released without header', NEXT, NEXT.replace('ROUND_UP', '7')],
     ['released without carry', CARRY_IN_DRAIN, 'if (false) '],
     ['released with a carry at 2^31', CARRY_IN_DRAIN, 'if (consumerLow < before) '],
-    ['no ladder: BUSY not noticed', READY_BITS, '(length & NOT_PLAIN & ~(1 << 31)) === 0 &&'],
-    ['no ladder: DISCARD not noticed', READY_BITS, '(length & NOT_PLAIN & ~DISCARD) === 0 &&'],
-    ['no ladder: the producer position not noticed', READY_END, 'true;'],
-    ['no ladder: on direct maps', 'const plain = managed && !shared;', 'const plain = !shared;'],
+    ['no ladder: compared signed', READY, READY.replaceAll(' >>> 0', '')],
+    ['no ladder: DISCARD not noticed', READY, READY.replace('(length +', '((length & ~DISCARD) +')],
+    ['no ladder: the producer position not noticed', READY, 'true;'],
+    ['no ladder: on direct maps', PLAIN, PLAIN.replace('managed && ', '')],
     [
       'the sample starts at its header',
-      'const start = (consumerLow + HEADER) & mask;',
-      'const start = consumerLow & mask;',
+      'dynptr.aim((consumerLow + HEADER) | 0, length)',
+      'dynptr.aim(consumerLow, length)',
     ],
     [
       'the length released is read again',
