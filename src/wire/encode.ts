@@ -1,4 +1,5 @@
 import { writeU32, writeU64, writeU64Number } from './bytes.js';
+import { startFrame } from './frame-header.js';
 import {
   FRAME_HEADER_SIZE,
   Op,
@@ -24,27 +25,27 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
       return bytes;
     }
     case Op.RESERVE:
-      return start(frame.op, 0, frame.size, frame.seq, 0);
+      return startFrame(frame.op, 0, frame.size, frame.seq, 0);
     case Op.SUBMIT:
       return withPosition(
-        start(frame.op, 0, 0, frame.seq, 8 + frame.payload.length),
+        startFrame(frame.op, 0, 0, frame.seq, 8 + frame.payload.length),
         frame.position,
         frame.payload,
       );
     case Op.DISCARD:
-      return withPosition(start(frame.op, 0, 0, frame.seq, 8), frame.position);
+      return withPosition(startFrame(frame.op, 0, 0, frame.seq, 8), frame.position);
     case Op.WATCH:
-      return start(frame.op, frame.on ? WATCH_ON : 0, frame.minFree, frame.seq, 0);
+      return startFrame(frame.op, frame.on ? WATCH_ON : 0, frame.minFree, frame.seq, 0);
     case Op.QUERY:
-      return start(frame.op, 0, 0, frame.seq, 0);
+      return startFrame(frame.op, 0, 0, frame.seq, 0);
     case Op.WRITE:
       return withPosition(
-        start(frame.op, 0, 0, frame.seq, 8 + frame.bytes.length),
+        startFrame(frame.op, 0, 0, frame.seq, 8 + frame.bytes.length),
         frame.offset,
         frame.bytes,
       );
     case Op.COMMIT:
-      return withPosition(start(frame.op, 0, 0, frame.seq, 8), frame.producerPos);
+      return withPosition(startFrame(frame.op, 0, 0, frame.seq, 8), frame.producerPos);
   }
 }
 
@@ -66,7 +67,7 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
   switch (frame.op) {
     case Op.WELCOME: {
       const body = new TextEncoder().encode(JSON.stringify(frame.body));
-      const bytes = start(frame.op, 0, frame.version, BigInt(frame.seq), body.length);
+      const bytes = startFrame(frame.op, 0, frame.version, BigInt(frame.seq), body.length);
       bytes.set(body, HEADER);
       return bytes;
     }
@@ -78,7 +79,7 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
     }
     case Op.ERROR: {
       const message = new TextEncoder().encode(frame.message);
-      const bytes = start(frame.op, frame.request, frame.errno, frame.seq, 24 + message.length);
+      const bytes = startFrame(frame.op, frame.request, frame.errno, frame.seq, 24 + message.length);
       writeU32(bytes, HEADER, frame.accepted);
       writeU32(bytes, HEADER + 4, frame.retryAfterMs);
       writeU64(bytes, HEADER + 8, frame.producerPos);
@@ -87,20 +88,20 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
       return bytes;
     }
     case Op.RESERVED:
-      return withPosition(start(frame.op, 0, 0, frame.seq, 8), frame.position);
+      return withPosition(startFrame(frame.op, 0, 0, frame.seq, 8), frame.position);
     case Op.WAKEUP: {
       const flags =
         (frame.forced ? WAKEUP_FORCED : 0) |
         (frame.writable ? WAKEUP_WRITABLE : 0) |
         (frame.atOnce ? WAKEUP_AT_ONCE : 0);
       return withPosition(
-        start(frame.op, flags, frame.drained, frame.seq, 16),
+        startFrame(frame.op, flags, frame.drained, frame.seq, 16),
         frame.producerPos,
         frame.consumerPos,
       );
     }
     case Op.INFO: {
-      const bytes = start(frame.op, 0, 0, frame.seq, 32);
+      const bytes = startFrame(frame.op, 0, 0, frame.seq, 32);
       writeU64(bytes, HEADER, frame.availData);
       writeU64(bytes, HEADER + 8, frame.ringSize);
       writeU64(bytes, HEADER + 16, frame.consumerPos);
@@ -108,17 +109,8 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
       return bytes;
     }
     case Op.DONE:
-      return withPosition(start(frame.op, 0, 0, frame.seq, 16), frame.producerPos, frame.consumerPos);
+      return withPosition(startFrame(frame.op, 0, 0, frame.seq, 16), frame.producerPos, frame.consumerPos);
   }
-}
-
-function start(op: number, flags: number, arg: number, seq: bigint, bodySize: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER + bodySize);
-  bytes[0] = op;
-  bytes[1] = flags;
-  writeU32(bytes, 4, arg);
-  writeU64(bytes, 8, seq);
-  return bytes;
 }
 
 /** Fills a body that is a u64 followed by nothing, by another u64, or by bytes. */

@@ -1,4 +1,5 @@
 import { writeU32, writeU64 } from './bytes.js';
+import { startFrame } from './frame-header.js';
 import { FRAME_HEADER_SIZE } from './frames.js';
 import {
   ANSWER_FAILED,
@@ -16,10 +17,10 @@ const HEADER = FRAME_HEADER_SIZE;
 
 /** The bytes of an attached client's frame, ready to be sent as one binary message. */
 export function encodeHandlerClientFrame(frame: HandlerClientFrame): Uint8Array {
-  if (frame.op === HandlerOp.CREDIT) return start(frame.op, 0, frame.bytes, frame.seq, 0);
-  if (!frame.failed) return start(frame.op, frame.stop ? ANSWER_STOP : 0, frame.consumed, frame.seq, 0);
+  if (frame.op === HandlerOp.CREDIT) return startFrame(frame.op, 0, frame.bytes, frame.seq, 0);
+  if (!frame.failed) return startFrame(frame.op, frame.stop ? ANSWER_STOP : 0, frame.consumed, frame.seq, 0);
   const message = new TextEncoder().encode(frame.message);
-  const bytes = start(frame.op, ANSWER_FAILED, frame.errno, frame.seq, message.length);
+  const bytes = startFrame(frame.op, ANSWER_FAILED, frame.errno, frame.seq, message.length);
   bytes.set(message, HEADER);
   return bytes;
 }
@@ -29,7 +30,7 @@ export function encodeHandlerServerFrame(frame: HandlerServerFrame): Uint8Array 
   switch (frame.op) {
     case HandlerOp.ATTACHED: {
       const body = new TextEncoder().encode(JSON.stringify(frame.body));
-      const bytes = start(frame.op, 0, frame.version, 0n, body.length);
+      const bytes = startFrame(frame.op, 0, frame.version, 0n, body.length);
       bytes.set(body, HEADER);
       return bytes;
     }
@@ -39,9 +40,9 @@ export function encodeHandlerServerFrame(frame: HandlerServerFrame): Uint8Array 
       return bytes;
     }
     case HandlerOp.ROLE:
-      return start(frame.op, frame.active ? ROLE_ACTIVE : 0, 0, frame.seq, 0);
+      return startFrame(frame.op, frame.active ? ROLE_ACTIVE : 0, 0, frame.seq, 0);
     case HandlerOp.CANCEL:
-      return start(frame.op, 0, frame.errno, frame.seq, 0);
+      return startFrame(frame.op, 0, frame.errno, frame.seq, 0);
   }
 }
 
@@ -55,18 +56,9 @@ export function startDeliver(
   runSize: number,
 ): { bytes: Uint8Array; runAt: number } {
   const { seq, samples, position, ctx } = head;
-  const bytes = start(HandlerOp.DELIVER, 0, samples, seq, deliverBodySize(ctx.length, runSize));
+  const bytes = startFrame(HandlerOp.DELIVER, 0, samples, seq, deliverBodySize(ctx.length, runSize));
   writeU64(bytes, HEADER, position);
   writeU32(bytes, HEADER + 8, ctx.length);
   bytes.set(ctx, HEADER + DELIVER_PREFIX_SIZE);
   return { bytes, runAt: bytes.length - runSize };
-}
-
-function start(op: number, flags: number, arg: number, seq: bigint, bodySize: number): Uint8Array {
-  const bytes = new Uint8Array(HEADER + bodySize);
-  bytes[0] = op;
-  bytes[1] = flags;
-  writeU32(bytes, 4, arg);
-  writeU64(bytes, 8, seq);
-  return bytes;
 }
