@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
 import { serveWithoutUpgrade, wantsWebSocket } from './api/ignored-upgrade.js';
+import { answerClientError, refuseExpectation } from './api/client-errors.js';
 import { answerFrameworkError, registerApi } from './api/index.js';
 import type { RouteApp } from './api/route-app.js';
 import type { Clock } from './server/clock.js';
@@ -43,11 +44,15 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
     trustProxy: config.trust_proxy,
     routerOptions: { maxParamLength: 256 },
     forceCloseConnections: 'idle',
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, daemon.events),
     frameworkErrors: (error, _request, reply) => void answerFrameworkError(error, reply, daemon.events),
   }).withTypeProvider<TypeBoxTypeProvider>();
   await registerApi(app, daemon, VERSION);
   app.server.maxConnections = config.limits.max_sockets;
   app.server.on('drop', () => daemon.events.refused('http', 'LIMIT_CONNECTIONS', 'EAGAIN'));
+  app.server.on('checkExpectation', (request, response) =>
+    refuseExpectation(request, response, daemon.events),
+  );
   app.server.on('upgrade', (request, socket, head) => {
     if (wantsWebSocket(request)) daemon.gateway.handleUpgrade(request, socket, head);
     else serveWithoutUpgrade(app.server, request, socket, head);

@@ -1,6 +1,5 @@
 /** Turns upgrade requests into sessions of producers and of attached handlers: route, access, limits, subprotocol, then a session over ws. */
 import type { IncomingMessage } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -19,7 +18,7 @@ import type { HostedMap } from './hosted-map.js';
 import type { MapRegistry } from './map-registry.js';
 import { isValidName, NAME_RULE } from './names.js';
 import { PlainSession } from './plain-session.js';
-import { problemOf } from './problem.js';
+import { answerHttp } from './http-answer.js';
 import type { ProducerSession, SessionOptions } from './producer-session.js';
 import { checkProduction, selectSubprotocol } from './producer-admission.js';
 import { ProducerState } from './producer-states.js';
@@ -112,6 +111,12 @@ export class WsGateway {
       handleProtocols: protocolFor,
     };
     this.#server = new WebSocketServer(options);
+    // With a listener, ws leaves the answer to it: a malformed handshake gets a problem like every other refusal.
+    this.#server.on('wsClientError', (error, socket) => {
+      const refusal = new RingbufdError('BAD_HANDSHAKE', error.message);
+      this.#countRefusal(refusal);
+      answerHttp(socket, refusal);
+    });
   }
 
   /** From now on every upgrade is refused: the daemon shuts down. */
@@ -138,7 +143,7 @@ export class WsGateway {
       socket.removeListener('error', ignoreSocketError);
       this.#open(ws as ProducerWebSocket, socket as Socket, admission);
     });
-    // ws has answered a malformed handshake by itself: there is no connection that could give its place back.
+    // A malformed handshake was answered already: there is no connection that could give its place back.
     if (!upgraded) admission.leave();
   }
 
@@ -330,21 +335,6 @@ function closeCodeOf(refusal: RingbufdError): number {
 
 function closeReason(refusal: RingbufdError): string {
   return `${refusal.errno}: ${refusal.title}`;
-}
-
-function answerHttp(socket: Duplex, refusal: RingbufdError): void {
-  const body = JSON.stringify(problemOf(refusal));
-  const lines = [
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`,
-    'Connection: close',
-    'Content-Type: application/problem+json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    ...(refusal.status === 401 ? ['WWW-Authenticate: Bearer realm="ringbufd"'] : []),
-    ...(refusal.retryAfterMs > 0 ? [`Retry-After: ${Math.ceil(refusal.retryAfterMs / 1000)}`] : []),
-  ];
-  // The HTTP server has let go of this socket: a peer that never closes its side would keep it open.
-  socket.once('finish', () => socket.destroy());
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** A peer that is gone before the answer is nobody's problem. */

@@ -84,6 +84,9 @@ describe('the catalogue', () => {
     expect(Object.fromEntries(special.map((key) => [key, new RingbufdError(key).status]))).toEqual({
       METHOD_NOT_ALLOWED: 405,
       UPGRADE_REQUIRED: 426,
+      HEADERS_TOO_BIG: 431,
+      REQUEST_TIMEOUT: 408,
+      EXPECTATION: 417,
       MEDIA_TYPE: 415,
       DRAIN_BAD_RECORD: 422,
       DRAIN_RECORD_TOO_BIG: 422,

@@ -19,6 +19,36 @@ export const requestErrors = {
     title: 'this path is a WebSocket',
     advice: 'Connect with a WebSocket client; over plain HTTP samples go to POST /v1/maps/{map}/samples.',
   }),
+  BAD_HTTP: entry({
+    errno: 'EINVAL',
+    title: 'the request is not HTTP/1.1',
+    advice: 'Look at what your client really sends; over TLS, a proxy in front has to take the TLS off.',
+  }),
+  HEADERS_TOO_BIG: entry({
+    errno: 'E2BIG',
+    status: 431,
+    title: 'the request header is too large',
+    advice: 'All header lines together may have 16 KiB.',
+  }),
+  REQUEST_TIMEOUT: entry({
+    errno: 'ETIMEDOUT',
+    status: 408,
+    title: 'the request did not arrive in time',
+    advice: 'A request has 60 s to arrive as a whole: send smaller bodies over a slow network.',
+    retryable: true,
+  }),
+  EXPECTATION: entry({
+    errno: 'EINVAL',
+    status: 417,
+    title: 'the Expect header asks for what nobody here does',
+    advice: 'Only "Expect: 100-continue" is known; leave the header out.',
+  }),
+  BAD_HANDSHAKE: entry({
+    errno: 'EPROTO',
+    title: 'the WebSocket handshake is malformed',
+    advice:
+      'A handshake is a GET with Sec-WebSocket-Version: 13 and a Sec-WebSocket-Key of 16 bytes in base64.',
+  }),
   BAD_REQUEST: entry({
     errno: 'EINVAL',
     title: 'the request is not of the documented form',
