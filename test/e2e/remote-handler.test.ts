@@ -220,7 +220,7 @@ describe('several handlers', () => {
 
 describe('a handler that misbehaves', () => {
   it('by never answering costs its own delivery: a standby goes on, and other maps never stop', async () => {
-    const map = await remoteMap({ timeout_ms: 150 });
+    const map = await remoteMap({ timeout_ms: 2000 });
     const other = await under.newMap();
     const hung = await raw(map, 'credit=65536&client=hung');
     const seen: string[] = [];

@@ -158,7 +158,7 @@ describe('emitting from a wasm handler', () => {
 
   it('takes effect for released samples only: not for one whose drain was ended', async () => {
     const out = new Target();
-    const config = wasmConfigOf(ECHO, { emit: ['out'], budget_ms: 100 });
+    const config = wasmConfigOf(ECHO, { emit: ['out'], budget_ms: 1000 });
     const { drain, left } = await start('wasm', config, { out });
     expect(await drain('one', 'two', 'L')).toMatchObject({ ret: -110, drained: 2 });
     expect(left()).toEqual(['L']);

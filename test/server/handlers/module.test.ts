@@ -63,7 +63,7 @@ describe('a module handler', () => {
   });
 
   it('that loops for ever costs one drain its budget, and goes on with a new thread', async () => {
-    const map = await rig.handled('module', { file: HOSTILE, budget_ms: 100 }, ['a', 'L', 'b']);
+    const map = await rig.handled('module', { file: HOSTILE, budget_ms: 1000 }, ['a', 'L', 'b']);
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 1 });
     expect(left(map)).toEqual(['L', 'b']);
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 0 });
@@ -71,7 +71,7 @@ describe('a module handler', () => {
   });
 
   it('that waits for ever is ended too', async () => {
-    const map = await rig.handled('module', { file: HOSTILE, budget_ms: 100 }, ['V']);
+    const map = await rig.handled('module', { file: HOSTILE, budget_ms: 200 }, ['V']);
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 0 });
     expect(left(map)).toEqual(['V']);
   });
@@ -118,9 +118,9 @@ describe('a module handler', () => {
   it('that cannot be ended, being inside a system call, is left behind: the map goes on without it', async () => {
     const file = rig.module(`
       import { execFileSync } from 'node:child_process';
-      export default (sample) => { if (sample[0] === 66) execFileSync('/bin/sleep', ['2']); return 0; };
+      export default (sample) => { if (sample[0] === 66) execFileSync('/bin/sleep', ['8']); return 0; };
     `);
-    const map = await rig.handled('module', { file, budget_ms: 100 }, ['a', 'B', 'c']);
+    const map = await rig.handled('module', { file, budget_ms: 1000 }, ['a', 'B', 'c']);
     const before = map.ring.buffer;
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 1 });
     expect(left(map)).toEqual(['B', 'c']);
@@ -174,7 +174,7 @@ describe('a module is refused', () => {
     ],
   ])('%s', async (_what, source, rule, message) => {
     const map = rig.newMap();
-    const refused = put(map, { file: rig.module(source), load_ms: rule === 'load-time' ? 300 : 5000 });
+    const refused = put(map, { file: rig.module(source), load_ms: rule === 'load-time' ? 300 : 20_000 });
     await expect(refused).rejects.toThrow(new RegExp(`FAIL ${rule}: .*`));
     await expect(refused).rejects.toThrow(message);
     expect(map.handlers.list()).toEqual([]);

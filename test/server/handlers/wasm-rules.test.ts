@@ -190,7 +190,7 @@ describe('a wasm handler is refused', () => {
   ])('%s', async (_what, parts, rule, detail) => {
     const map = rig.newMap();
     const module = Buffer.from(buildWasm(parts)).toString('base64');
-    const config = { module, load_ms: rule.endsWith('-time') ? 200 : 5000 };
+    const config = { module, load_ms: rule.endsWith('-time') ? 3000 : 20_000 };
     const refused = map.putHandler('h', { kind: 'wasm', config, trigger: { mode: 'manual' } });
     await expect(refused).rejects.toThrow(new RegExp(`^the verifier refuses it by rule "${rule}"`));
     await expect(refused).rejects.toThrow(detail);

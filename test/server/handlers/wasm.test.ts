@@ -87,7 +87,7 @@ describe('a wasm handler', () => {
   });
 
   it('that loops for ever costs one drain its budget, and goes on with a new thread', async () => {
-    const map = await rig.handled('wasm', { module: HOSTILE, budget_ms: 100 }, ['a', 'L', 'b']);
+    const map = await rig.handled('wasm', { module: HOSTILE, budget_ms: 1000 }, ['a', 'L', 'b']);
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 1, wakeup: true });
     expect(left(map)).toEqual(['L', 'b']);
     expect(map.draining).toBe(false);
@@ -192,7 +192,7 @@ describe('a wasm handler', () => {
 
   it('ends a drain of many quick samples in time by itself, with what it has done', async () => {
     const burn = [
-      ...op.const(2_000_000),
+      ...op.const(4_000_000),
       ...op.set(2),
       0x03,
       0x40,
@@ -206,21 +206,21 @@ describe('a wasm handler', () => {
       0x0b,
     ];
     const parts = handlerParts([...burn, ...op.const(0)], { locals: 1 });
-    const config = { module: base64(parts), budget_ms: 200 };
+    const config = { module: base64(parts), budget_ms: 2000 };
     const map = await rig.handled(
       'wasm',
       config,
-      Array.from({ length: 2000 }, () => 'x'),
+      Array.from({ length: 4000 }, () => 'x'),
     );
     const result = await drain(map);
     expect(result.ret).toBeGreaterThan(0);
-    expect(result.ret).toBeLessThan(2000);
+    expect(result.ret).toBeLessThan(4000);
     expect(result).toMatchObject({ drained: result.ret, stopped: false });
-    expect(left(map)).toHaveLength(2000 - result.ret);
+    expect(left(map)).toHaveLength(4000 - result.ret);
   });
 
   it('leaves a whole consumer position behind across the carry of 2^32, also when its thread was ended', async () => {
-    const map = await rig.handled('wasm', { module: HOSTILE, budget_ms: 100 }, []);
+    const map = await rig.handled('wasm', { module: HOSTILE, budget_ms: 1000 }, []);
     const start = 2n ** 32n * 5n - 16n;
     map.ring.consumerPosition = start;
     map.ring.producerPosition = start;
