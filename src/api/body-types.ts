@@ -1,5 +1,12 @@
 import { RingbufdError } from '../server/errors.js';
-import { JSON_TYPE, NDJSON_TYPE, OCTET_STREAM_TYPE, RECORDS_TYPE, type RouteApp } from './route-app.js';
+import {
+  JSON_TYPE,
+  NDJSON_TYPE,
+  OCTET_STREAM_TYPE,
+  RECORDS_TYPE,
+  WASM_TYPE,
+  type RouteApp,
+} from './route-app.js';
 
 /**
  * Accepts a body only with exactly the content type that its route documents: a web page can send a "simple" request with
@@ -8,8 +15,10 @@ import { JSON_TYPE, NDJSON_TYPE, OCTET_STREAM_TYPE, RECORDS_TYPE, type RouteApp 
 export function registerBodyTypes(app: RouteApp, maxBodyBytes: number): void {
   app.removeContentTypeParser('text/plain');
   const asBuffer = { parseAs: 'buffer', bodyLimit: maxBodyBytes } as const;
-  app.addContentTypeParser([OCTET_STREAM_TYPE, NDJSON_TYPE, RECORDS_TYPE], asBuffer, (_request, body, done) =>
-    done(null, body),
+  app.addContentTypeParser(
+    [OCTET_STREAM_TYPE, NDJSON_TYPE, RECORDS_TYPE, WASM_TYPE],
+    asBuffer,
+    (_request, body, done) => done(null, body),
   );
   app.addHook('onRequest', async (request) => {
     const allowed = request.routeOptions.config.bodyTypes;

@@ -10,6 +10,8 @@ import { registerDocs, registerOpenapi } from './openapi.js';
 import type { RouteApp } from './route-app.js';
 import { recordRoutes } from './route-list.js';
 import { registerDrainRoutes } from './routes/drain.js';
+import { registerHandlerAttachRoute } from './routes/handler-attach.js';
+import { registerHandlerModuleRoute } from './routes/handler-module.js';
 import { registerHandlerRoutes } from './routes/handlers.js';
 import { registerMapRoutes } from './routes/maps.js';
 import { registerOperationRoutes } from './routes/operations.js';
@@ -48,6 +50,8 @@ export async function registerApi(app: RouteApp, daemon: Daemon, version: string
   registerMapRoutes(app, daemon);
   registerSampleRoutes(app, daemon);
   registerHandlerRoutes(app, daemon);
+  registerHandlerModuleRoute(app, daemon);
+  registerHandlerAttachRoute(app, daemon);
   registerDrainRoutes(app, daemon);
   registerProducerRoutes(app, daemon);
   registerOperationRoutes(app, daemon);

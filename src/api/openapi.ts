@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifySchema, RouteOptions } from 'fastify';
 import { stringify } from 'yaml';
-import { NDJSON_TYPE, OCTET_STREAM_TYPE, RECORDS_TYPE, type RouteApp } from './route-app.js';
+import { NDJSON_TYPE, OCTET_STREAM_TYPE, RECORDS_TYPE, WASM_TYPE, type RouteApp } from './route-app.js';
 
 const DESCRIPTION = [
   'Named, bounded, byte-exact user ring buffers. This is the control plane; producers that want exactly-once, ' +
@@ -36,6 +36,11 @@ const rawBodies: Record<string, object> = {
     type: 'string',
     contentMediaType: RECORDS_TYPE,
     description: 'Records in ring format: u32 length, u32 0, payload, zero padding to a multiple of 8.',
+  },
+  [WASM_TYPE]: {
+    type: 'string',
+    contentMediaType: WASM_TYPE,
+    description: 'The WebAssembly module: at most `limits.max_body_bytes`.',
   },
 };
 

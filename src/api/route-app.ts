@@ -16,6 +16,7 @@ export const JSON_TYPE = 'application/json';
 export const OCTET_STREAM_TYPE = 'application/octet-stream';
 export const NDJSON_TYPE = 'application/x-ndjson';
 export const RECORDS_TYPE = 'application/vnd.ringbuf.records';
+export const WASM_TYPE = 'application/wasm';
 export const PROBLEM_TYPE = 'application/problem+json';
 
 declare module 'fastify' {

@@ -293,6 +293,21 @@ export const ProduceQuery = Type.Object(
   { title: 'ProduceQuery' },
 );
 
+export const AttachQuery = Type.Object(
+  {
+    credit: Type.Optional(
+      Type.String({
+        description:
+          'largest body of a delivery that the client takes, in bytes; 0 (the default): none until CREDIT',
+      }),
+    ),
+    client: Type.Optional(
+      Type.String({ description: 'how operators see this client; absent: ~N. Need not be unique' }),
+    ),
+  },
+  { title: 'AttachQuery' },
+);
+
 export const ProducerList = Type.Object(
   { producers: Type.Array(ProducerInfo) },
   { title: 'ProducerList', description: 'The connections' },

@@ -40,6 +40,7 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
       onReady: () => undefined,
       maxHandlers: config.limits.max_handlers_per_map,
       maxDiskBytes: config.limits.max_file_bytes_per_map,
+      endDrain: () => Promise.resolve(),
     });
     for (const [index, { name, kind, config: handlerConfig, trigger }] of declared.handlers.entries()) {
       try {

@@ -34,6 +34,8 @@ export interface DrainRequest {
   maxTurns?: number;
   map: string;
   incarnation: string;
+  /** Whether a drain in runs is to end behind the run at hand. */
+  endAsked?: () => boolean;
 }
 
 /** Told whenever a drain that spans several turns of the event loop has moved the consumer position. */
@@ -96,7 +98,7 @@ async function drainRuns(
       if (verdict.stop) consumer.markStopped();
       error = verdict.error;
       if (error !== undefined) ret = errnoOf(error);
-      if (error !== undefined || verdict.stop || consumed < run.samples) break;
+      if (error !== undefined || verdict.stop || consumed < run.samples || request.endAsked?.()) break;
     }
   } catch (thrown) {
     error = thrown;

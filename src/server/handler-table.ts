@@ -20,7 +20,11 @@ export interface RegisteredHandler {
   /** With the kind's defaults filled in. */
   readonly config: Record<string, unknown>;
   readonly trigger: Trigger;
+  /** As it was asked for: secrets and modules included. */
+  readonly spec: HandlerSpec;
   readonly handler: Handler;
+  /** It is being replaced or removed: no drain begins through it any more. */
+  retiring: boolean;
   /** Errno and message of the last drain that failed; null since the last one that went well. */
   lastError: { errno: string; message: string } | null;
 }
@@ -42,12 +46,19 @@ export interface HandlerTableOptions {
   onReady: (name: string) => void;
   /** Bytes that the handlers of this map may keep on disk, together. */
   maxDiskBytes: number;
+  /**
+   * Ends the drain under way through a handler that is to go, behind the sample or the batch at hand; resolves when
+   * none is.
+   */
+  endDrain: (registered: RegisteredHandler) => Promise<void>;
 }
 
 /** The handlers of one map. */
 export class HandlerTable {
   readonly #options: HandlerTableOptions;
   readonly #handlers = new Map<string, RegisteredHandler>();
+  /** What is being registered, or null for what is being removed, by name. One change of a name at a time. */
+  readonly #changing = new Map<string, RegisteredHandler | null>();
 
   constructor(options: HandlerTableOptions) {
     this.#options = options;
@@ -61,6 +72,11 @@ export class HandlerTable {
     return found;
   }
 
+  /** The handler of that name, if there is one. */
+  find(name: string): RegisteredHandler | undefined {
+    return this.#handlers.get(name);
+  }
+
   list(): RegisteredHandler[] {
     return [...this.#handlers.values()];
   }
@@ -71,23 +87,70 @@ export class HandlerTable {
   }
 
   /**
-   * Registers a handler, in the place of one of the same name, which is flushed and closed first.
-   * @param mayInstall called when a handler that had to be tried out is ready; throws if it may not be taken any more
+   * Registers a handler. One of the same name goes on until the new one is ready; then the drain under way through it
+   * ends behind the sample or batch at hand, it is flushed and closed, and the new one takes its place. Two changes of
+   * one name at a time: the second is refused.
+   * @param mayInstall called when time has gone by: throws if the handler may not be taken any more
    * @returns the handler, and whether the name is new
-   * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS: nothing is changed then
+   * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS, HANDLER_CHANGING: nothing is changed
+   *   then
    */
   async put(
     name: string,
     spec: HandlerSpec,
     mayInstall: () => void = () => undefined,
   ): Promise<{ registered: RegisteredHandler; created: boolean }> {
+    this.#refuseSecondChange(name);
+    const registered = this.#create(name, spec);
+    const { handler } = registered;
+    this.#changing.set(name, registered);
+    try {
+      if (handler.shape === 'worker') await this.#prepare(handler, spec);
+      mayInstall();
+      const old = this.#handlers.get(name);
+      if (old !== undefined) await this.#retire(old);
+      mayInstall();
+      this.#handlers.set(name, registered);
+      return { registered, created: old === undefined };
+    } catch (error) {
+      await handler.close();
+      throw error;
+    } finally {
+      this.#changing.delete(name);
+    }
+  }
+
+  /**
+   * Removes a handler as {@link put} replaces one.
+   * @throws RingbufdError NO_HANDLER, HANDLER_CHANGING
+   */
+  async delete(name: string): Promise<void> {
+    const registered = this.get(name);
+    this.#refuseSecondChange(name);
+    this.#changing.set(name, null);
+    try {
+      await this.#retire(registered);
+      this.#handlers.delete(name);
+    } finally {
+      this.#changing.delete(name);
+    }
+  }
+
+  /** Flushes and closes all of them. */
+  async close(): Promise<void> {
+    await Promise.all(this.list().map(({ handler }) => handler.close()));
+  }
+
+  /** @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS */
+  #create(name: string, spec: HandlerSpec): RegisteredHandler {
     const { map, dataDir, handlersDir, emitTarget, webhooks, logger, clock } = this.#options;
-    const others = this.list().filter((other) => other.name !== name);
+    const others = this.#others(name);
     const auto = others.find(({ trigger }) => trigger.mode === 'auto');
     if (spec.trigger.mode === 'auto' && auto !== undefined)
       throw new RingbufdError('AUTO_TAKEN', `handler "${auto.name}" has the auto trigger of map "${map}"`);
-    if (others.length >= this.#options.maxHandlers)
-      throw new RingbufdError('LIMIT_HANDLERS', `map "${map}" has ${others.length} other handlers`);
+    const names = new Set(others.map((other) => other.name));
+    if (names.size >= this.#options.maxHandlers)
+      throw new RingbufdError('LIMIT_HANDLERS', `map "${map}" has ${names.size} other handlers`);
     const { handler, config } = createHandler(spec.kind, spec.config, {
       map,
       handler: name,
@@ -99,45 +162,48 @@ export class HandlerTable {
       clock,
     });
     this.#checkClaims(handler, others);
-    if (handler.shape === 'worker') await this.#prepare(handler, spec, mayInstall);
     if (handler.shape === 'batch') handler.onReady = () => this.#options.onReady(name);
-    const old = this.#handlers.get(name);
-    const registered = { name, kind: spec.kind, config, trigger: spec.trigger, handler, lastError: null };
-    this.#handlers.set(name, registered);
-    await old?.handler.close();
-    return { registered, created: old === undefined };
+    const { kind, trigger } = spec;
+    return { name, kind, config, trigger, spec, handler, retiring: false, lastError: null };
   }
 
-  /** @throws RingbufdError NO_HANDLER */
-  async delete(name: string): Promise<void> {
-    const { handler } = this.get(name);
-    this.#handlers.delete(name);
-    await handler.close();
+  /** The handlers of other names: those that are registered, and those that are about to be. */
+  #others(name: string): RegisteredHandler[] {
+    const coming = [...this.#changing.values()].filter((registered) => registered !== null);
+    return [...this.list(), ...coming].filter((other) => other.name !== name);
   }
 
-  /** Flushes and closes all of them. */
-  async close(): Promise<void> {
-    await Promise.all(this.list().map(({ handler }) => handler.close()));
+  #refuseSecondChange(name: string): void {
+    if (!this.#changing.has(name)) return;
+    const { map } = this.#options;
+    throw new RingbufdError(
+      'HANDLER_CHANGING',
+      `handler "${name}" of map "${map}" is being replaced or removed`,
+    );
   }
 
-  /** Tries a handler out. Time goes by meanwhile: what was checked before may be otherwise. */
-  async #prepare(handler: WorkerHandler, spec: HandlerSpec, mayInstall: () => void): Promise<void> {
+  /** No drain begins through it from now on; when none is under way any more it is flushed and closed. */
+  async #retire(registered: RegisteredHandler): Promise<void> {
+    const { map, logger, endDrain } = this.#options;
+    registered.retiring = true;
+    await endDrain(registered);
+    try {
+      await registered.handler.close();
+    } catch (error) {
+      // What it answered for is released already: there is nothing that keeping it could save.
+      logger.error({ map, handler: registered.name, err: error }, 'a handler could not be closed cleanly');
+    }
+  }
+
+  /** Tries a handler out. Time goes by meanwhile. */
+  async #prepare(handler: WorkerHandler, spec: HandlerSpec): Promise<void> {
     const { mode, map } = this.#options;
     if (mode === 'direct')
       throw new RingbufdError(
         'HANDLER_CONFIG',
         `kind "${spec.kind}" drains in a thread, which takes the positions of a managed map; map "${map}" is direct`,
       );
-    const before = new Set(this.#handlers.values());
     await handler.prepare();
-    try {
-      mayInstall();
-      if (this.list().some((other) => !before.has(other)))
-        throw new RingbufdError('MAP_BUSY', `another handler of map "${map}" was registered meanwhile`);
-    } catch (error) {
-      await handler.close();
-      throw error;
-    }
   }
 
   #checkClaims(handler: Handler, others: RegisteredHandler[]): void {

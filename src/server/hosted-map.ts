@@ -142,6 +142,7 @@ export class HostedMap {
       onReady: (handler) => deps.observer.handlerReady(this, handler),
       maxHandlers: settings.maxHandlers,
       maxDiskBytes: settings.maxDiskBytes,
+      endDrain: (registered) => this.#drains.endThrough(registered),
     });
     this.#drains = new MapDrains({
       map: name,
@@ -189,30 +190,35 @@ export class HostedMap {
     return this.#drains.run(this.handlers.get(name), flags, ctx, maxTurns);
   }
 
-  /** @throws RingbufdError MAP_BUSY during a drain, HANDLER_CONFIG, and what {@link HandlerTable.put} throws */
+  /**
+   * Registers a handler, also while a drain is under way: see {@link HandlerTable.put}.
+   * @throws RingbufdError HANDLER_CONFIG, NO_MAP when the map was deleted meanwhile, and what {@link HandlerTable.put} throws
+   */
   async putHandler(
     name: string,
     spec: HandlerSpec,
   ): Promise<{ registered: RegisteredHandler; created: boolean }> {
-    this.#refuseDuringDrain();
     if (spec.trigger.mode === 'auto' && neverFires(spec.trigger, this.ring.size))
       throw new RingbufdError(
         'HANDLER_CONFIG',
         `trigger.min_bytes is ${spec.trigger.min_bytes}, the ring has ${this.ring.size} and max_delay_ms is 0: it would never drain`,
       );
-    const result = await this.handlers.put(name, spec, () => {
-      if (this.#closed) throw new RingbufdError('NO_MAP', `map "${this.name}" was deleted meanwhile`);
-      this.#refuseDuringDrain();
-    });
+    const result = await this.#countingRefusal(
+      this.handlers.put(name, spec, () => {
+        if (this.#closed) throw new RingbufdError('NO_MAP', `map "${this.name}" was deleted meanwhile`);
+      }),
+    );
     this.#observer.triggerChanged(this);
     this.#observer.changed(this);
     return result;
   }
 
-  /** @throws RingbufdError MAP_BUSY during a drain, NO_HANDLER */
+  /**
+   * Removes a handler, also while a drain is under way: see {@link HandlerTable.delete}.
+   * @throws RingbufdError NO_HANDLER, HANDLER_CHANGING
+   */
   async deleteHandler(name: string): Promise<void> {
-    this.#refuseDuringDrain();
-    await this.handlers.delete(name);
+    await this.#countingRefusal(this.handlers.delete(name));
     this.#observer.triggerChanged(this);
     this.#observer.handlerRemoved(this, name);
   }
@@ -233,6 +239,16 @@ export class HostedMap {
     this.intake.close();
     this.#observer.closed(this);
     await this.handlers.close();
+  }
+
+  async #countingRefusal<Result>(change: Promise<Result>): Promise<Result> {
+    try {
+      return await change;
+    } catch (error) {
+      if (error instanceof RingbufdError && error.key === 'HANDLER_CHANGING')
+        this.counters.refuse('EBUSY', 'handler_changing');
+      throw error;
+    }
   }
 
   #refuseDuringDrain(): void {

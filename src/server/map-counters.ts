@@ -19,7 +19,8 @@ export const refusalReasons = {
   drain_busy: 'a drain while another one was under way',
   bad_flags: 'a drain with unknown flag bits',
   bad_ctx: 'a drain whose ctx its handler refused',
-  map_busy: 'a change of the map or its handlers during a drain',
+  handler_changing: 'a drain through a handler that was being replaced or removed, or a second change of it',
+  map_busy: 'the removal of a map during a drain',
 } as const;
 export type RefusalReason = keyof typeof refusalReasons;
 

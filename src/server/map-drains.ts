@@ -40,12 +40,22 @@ export interface MapDrainsDeps {
   onEnded: (registered: RegisteredHandler, seconds: number) => void;
 }
 
+/** A drain that spans several turns of the event loop. */
+interface LongDrain {
+  readonly registered: RegisteredHandler;
+  /** It is to end behind what is at hand. */
+  endAsked: boolean;
+  /** Resolves when it has ended, whatever came of it. */
+  readonly ended: Promise<void>;
+}
+
 export class MapDrains {
   readonly #deps: MapDrainsDeps;
   readonly #consumer: Consumer;
   /** What of the drain under way is counted already. */
   #booked = { drained: 0, discarded: 0, position: 0n };
   #number = 0;
+  #current: LongDrain | undefined;
 
   constructor(deps: MapDrainsDeps) {
     this.#deps = deps;
@@ -76,9 +86,11 @@ export class MapDrains {
     const { ring, clock, map, incarnation, onConsumerMoved } = this.#deps;
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
     if (this.#consumer.busy) return this.#refused('EBUSY', 'drain_busy');
+    if (registered.retiring) return this.#refused('EBUSY', 'handler_changing');
     const started = clock.nowMs();
     this.#booked = { drained: 0, discarded: 0, position: ring.consumerPosition };
-    const request = { handler: registered.handler, ctx, flags, maxTurns, map, incarnation };
+    const endAsked = (): boolean => this.#current?.endAsked === true;
+    const request = { handler: registered.handler, ctx, flags, maxTurns, map, incarnation, endAsked };
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
       outcome = runDrain(ring, this.#consumer, request, () => {
@@ -89,9 +101,22 @@ export class MapDrains {
       if (error instanceof RingbufdError) this.#deps.counters.refuse(error.errno, 'bad_ctx');
       throw error;
     }
-    return outcome instanceof Promise
-      ? outcome.then((value) => this.#ended(registered, value, flags, started))
-      : this.#ended(registered, outcome, flags, started);
+    if (!(outcome instanceof Promise)) return this.#ended(registered, outcome, flags, started);
+    const result = outcome.then((value) => {
+      this.#current = undefined;
+      return this.#ended(registered, value, flags, started);
+    });
+    this.#current = { registered, endAsked: false, ended: settled(result) };
+    return result;
+  }
+
+  /** Ends the drain under way, if it is one through this handler, behind what is at hand; resolves when it has ended. */
+  async endThrough(registered: RegisteredHandler): Promise<void> {
+    const current = this.#current;
+    if (current?.registered !== registered) return;
+    current.endAsked = true;
+    if (registered.handler.shape !== 'sample') registered.handler.wrapUp?.();
+    await current.ended;
   }
 
   /** A drain that does not begin: no number, no wakeup, nothing touched. */
@@ -155,6 +180,10 @@ export class MapDrains {
       );
     registered.lastError = { errno, message };
   }
+}
+
+async function settled(promise: Promise<unknown>): Promise<void> {
+  await promise.catch(() => undefined);
 }
 
 /** Names the failure of a drain, for whoever asked for it. */

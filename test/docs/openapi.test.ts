@@ -54,6 +54,8 @@ const CALLS: [method: string, path: string, scope: string, body: string[]][] = [
   ['put', '/v1/maps/{map}/handlers/{handler}', 'admin', ['application/json']],
   ['get', '/v1/maps/{map}/handlers/{handler}', 'read', []],
   ['delete', '/v1/maps/{map}/handlers/{handler}', 'admin', []],
+  ['put', '/v1/maps/{map}/handlers/{handler}/module', 'admin', ['application/wasm']],
+  ['get', '/v1/maps/{map}/handlers/{handler}/attach', 'drain', []],
   ['post', '/v1/maps/{map}/drain', 'drain', ['application/json']],
   ['get', '/v1/maps/{map}/producers', 'read', []],
   ['delete', '/v1/maps/{map}/producers/{producer}', 'admin', []],

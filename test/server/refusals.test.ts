@@ -247,7 +247,7 @@ const rows: Record<
   },
   map_busy: {
     errno: 'EBUSY',
-    n: 3,
+    n: 2,
     async cause(map) {
       await daemon.rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/f`, { kind: 'file' });
       const { started, release } = stall(daemon, map, 'f');
@@ -255,10 +255,26 @@ const rows: Record<
       const first = drain(map, { handler: 'f' });
       await started;
       await daemon.rest.call('DELETE', `/v1/maps/${map}`);
-      await daemon.rest.call('DELETE', `/v1/maps/${map}/handlers/f`);
-      await daemon.rest.call('PUT', `/v1/maps/${map}/handlers/f`, { kind: 'count' });
+      await daemon.rest.call('DELETE', `/v1/maps/${map}`);
       release();
       await first;
+    },
+  },
+  handler_changing: {
+    errno: 'EBUSY',
+    n: 3,
+    async cause(map) {
+      await daemon.rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/f`, { kind: 'file' });
+      const registered = daemon.app.daemon.maps.get(map).handlers.get('f');
+      let close = (): void => undefined;
+      registered.handler.close = () => new Promise((resolve) => (close = resolve));
+      const removal = daemon.rest.call('DELETE', `/v1/maps/${map}/handlers/f`);
+      await until(() => registered.retiring);
+      await daemon.rest.call('PUT', `/v1/maps/${map}/handlers/f`, { kind: 'count' });
+      await daemon.rest.call('DELETE', `/v1/maps/${map}/handlers/f`);
+      await drain(map, { handler: 'f' });
+      close();
+      await removal;
     },
   },
 };

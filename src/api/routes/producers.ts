@@ -45,7 +45,9 @@ export function registerProducerRoutes(app: RouteApp, { maps }: Daemon): void {
         summary: 'The WebSocket of producers',
         description:
           'Subprotocols: ringbuf.v1 (binary), ringbuf.v1.json, ringbuf.v1.plain or none (each message is one sample). ' +
-          'See docs/PROTOCOL.md.',
+          'Close codes: 4408 slow client, 4412 the daemon shuts down, 4429 too many connections (connect again); 4501 no ' +
+          'valid token, 4503 forbidden, 4504 no such map, 4505 protocol error, 4506 replaced by a newer connection, 4507 ' +
+          'disconnected by an operator, 4509 direct map taken (do not). See docs/PROTOCOL.md §10.',
         params: MapParams,
         querystring: ProduceQuery,
         response: responses({ 101: { type: 'null', description: 'Switching to WebSocket' } }),

@@ -58,6 +58,13 @@ export const handlerErrors = {
     advice:
       'Only the producer of a direct map can write one: it has to repair it, or the map has to be deleted.',
   }),
+  HANDLER_CHANGING: entry({
+    errno: 'EBUSY',
+    title: 'another change of this handler is under way',
+    advice:
+      'Try again: a change ends when the batch at hand is answered for, and what the handler holds is flushed.',
+    retryable: true,
+  }),
   HANDLER_VERDICT: entry({
     errno: 'EINVAL',
     status: 422,

@@ -61,6 +61,11 @@ export interface BatchHandler {
   begin(ctx: unknown, context: DrainContext): void;
   /** @throws RingbufdError (its errno becomes the drain's) or anything else (EIO); nothing of the run is released */
   onRun(run: SampleRun, context: DrainContext): Promise<BatchVerdict>;
+  /**
+   * The handler is being replaced or removed: the run under way is to be answered for as soon as the batch at hand
+   * allows. {@link close} follows when it is.
+   */
+  wrapUp?(): void;
   state(): Record<string, unknown>;
   close(): Promise<void>;
 }
@@ -102,6 +107,8 @@ export interface WorkerHandler {
    * @param onProgress the consumer position has moved
    */
   drain(ring: UserRing, request: WorkerDrain, onProgress: () => void): Promise<WorkerOutcome>;
+  /** The handler is being replaced or removed: the drain under way is to end behind the sample at hand. */
+  wrapUp(): void;
   state(): Record<string, unknown>;
   close(): Promise<void>;
 }

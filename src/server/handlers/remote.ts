@@ -74,6 +74,7 @@ export class RemoteHandler implements BatchHandler {
   #refusedBytes: number | undefined;
   #lastNumber = 0n;
   #closed = false;
+  #wrappingUp = false;
   #deliveries = 0;
   #samples = 0;
   #bytes = 0;
@@ -176,9 +177,15 @@ export class RemoteHandler implements BatchHandler {
         return { consumed, stop: false, error };
       }
       consumed += verdict.consumed;
-      if (verdict.stop || verdict.consumed < given) return { consumed, stop: verdict.stop };
+      if (verdict.stop || verdict.consumed < given || this.#wrappingUp)
+        return { consumed, stop: verdict.stop };
     }
     return { consumed, stop: false };
+  }
+
+  /** The delivery on its way may be answered; no other follows. */
+  wrapUp(): void {
+    this.#wrappingUp = true;
   }
 
   state(): Record<string, unknown> {

@@ -41,13 +41,14 @@ function moduleBytes(text: string): Uint8Array {
 
 /**
  * The config that a PUT of `application/wasm` stands for.
- * @param config the other keys; those of the handler that the module replaces
+ * @param shown the config of the handler that the module replaces, as it may be shown: its other keys are kept
  */
 export function wasmConfigOf(
   module: Uint8Array,
-  config: Record<string, unknown> = {},
+  shown: Readonly<Record<string, unknown>> = {},
 ): Record<string, unknown> {
-  return { ...config, module: encodeBase64(module) };
+  const kept = Object.entries(shown).filter(([key]) => key in WasmConfig.properties);
+  return { ...Object.fromEntries(kept), module: encodeBase64(module) };
 }
 
 export const wasmKind = {

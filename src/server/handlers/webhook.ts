@@ -70,6 +70,11 @@ class WebhookHandler implements BatchHandler {
     return running;
   }
 
+  /** An attempt under way may end; nothing is tried again. */
+  wrapUp(): void {
+    this.#delivery.stop();
+  }
+
   state(): Record<string, unknown> {
     return {
       samples: this.#samples,

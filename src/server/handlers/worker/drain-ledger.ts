@@ -24,6 +24,8 @@ const DRAINED = 1;
 const DISCARDED = 2;
 const EMITTED = 3;
 const ENTRY_WORDS = EMITTED + MAX_EMIT_TARGETS;
+/** Behind the entries: 1 once the drain is to end. */
+const END_ASKED = 2 * ENTRY_WORDS;
 /** Positions are multiples of 8: this is none. */
 const NO_POSITION = 1;
 /** Tries of a reader that is overtaken by the draining thread. */
@@ -37,7 +39,7 @@ export class DrainLedger implements ReleaseLedger {
   /** Word at which the older entry starts. */
   #older = ENTRY_WORDS;
 
-  constructor(buffer = new SharedArrayBuffer(2 * ENTRY_WORDS * 4)) {
+  constructor(buffer = new SharedArrayBuffer((END_ASKED + 1) * 4)) {
     this.buffer = buffer;
     this.#words = new Int32Array(buffer);
   }
@@ -47,6 +49,16 @@ export class DrainLedger implements ReleaseLedger {
     this.#words.fill(0);
     this.#words[LOW] = consumerLow;
     this.#words[ENTRY_WORDS + LOW] = NO_POSITION;
+  }
+
+  /** Asks the draining thread to end behind the sample at hand. In the thread that watches. */
+  askEnd(): void {
+    Atomics.store(this.#words, END_ASKED, 1);
+  }
+
+  /** In the thread that drains. */
+  get endAsked(): boolean {
+    return Atomics.load(this.#words, END_ASKED) === 1;
   }
 
   /** Before a drain, in the thread that drains. */

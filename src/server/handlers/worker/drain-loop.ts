@@ -82,7 +82,7 @@ export class DrainLoop {
 
   /** @returns whether the drain ends here, and if so whether the code has asked for it */
   async #handleRun(endMs: number): Promise<boolean | undefined> {
-    const { code, ring, onProgress } = this.#deps;
+    const { code, ring, ledger, onProgress } = this.#deps;
     const run = this.#run;
     const part = ring.size / RING_PARTS;
     let reported = ring.consumerLow;
@@ -105,7 +105,7 @@ export class DrainLoop {
         onProgress();
       }
       if (verdict === 1) return true;
-      if (now >= endMs) return false;
+      if (now >= endMs || ledger.endAsked) return false;
     }
     return undefined;
   }

@@ -14,6 +14,8 @@ import { refusedBy, type VerifierLine } from './verifier-log.js';
 const PROGRESS_INTERVAL_MS = 5;
 /** A thread begins no further sample behind this part of its budget: only a sample that hangs meets the end of it. */
 const SOFT_LIMIT = 0.5;
+/** JavaScript heap that a thread needs to come up at all: a WebAssembly module's own memory may be smaller. */
+const MIN_HEAP_MB = 8;
 
 /** What handlers in threads are made with, beside what every handler is. */
 export interface WorkerDeps extends HandlerDeps {
@@ -54,6 +56,7 @@ export class ThreadedHandler implements WorkerHandler {
   #timeouts = 0;
   #samples = 0;
   #emitsRefused = 0;
+  #wrappingUp = false;
 
   constructor(options: WorkerOptions, deps: WorkerDeps) {
     this.#options = options;
@@ -103,6 +106,7 @@ export class ThreadedHandler implements WorkerHandler {
     if (!(thread instanceof HandlerThread)) return { ...thread, drained: 0, discarded: 0 };
     const ledger = this.#ledger;
     ledger.open(ring.consumerLow);
+    if (this.#wrappingUp) ledger.askEnd();
     const credit = this.#emits.begin();
     const { budgetMs } = this.#options.limits;
     let seen = ring.consumerLow;
@@ -137,6 +141,11 @@ export class ThreadedHandler implements WorkerHandler {
     const { ret, stopped, error } = await this.#outcomeOf(answer);
     const { drained, discarded } = released;
     return { ret: ret === 0 ? drained : ret, drained, discarded, stopped, error };
+  }
+
+  wrapUp(): void {
+    this.#wrappingUp = true;
+    this.#ledger.askEnd();
   }
 
   state(): Record<string, unknown> {
@@ -196,7 +205,7 @@ export class ThreadedHandler implements WorkerHandler {
         ledger: this.#ledger.buffer,
         emitLog: this.#emits.buffer,
       },
-      memoryMb: limits.memoryMb,
+      memoryMb: Math.max(limits.memoryMb, MIN_HEAP_MB),
       clock,
       onLog: (level, text) => log[level]({ text }, 'handler'),
     });
