@@ -55,7 +55,7 @@ export default tseslint.config(
     rules: { 'no-restricted-globals': ['error', 'Buffer', 'process'] },
   },
   {
-    files: ['test/**', 'scripts/**', 'examples/**'],
+    files: ['test/**', 'bench/**', 'scripts/**', 'examples/**'],
     rules: { 'no-console': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   { files: ['**/*.js', '**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },

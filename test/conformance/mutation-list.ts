@@ -347,8 +347,8 @@ const positions = [
   ...mutations('positions', 'dynptr.ts', [
     [
       'a sample that wraps is cut',
-      'DATA_OFFSET + length - untilEnd), targetOffset + untilEnd);',
-      'DATA_OFFSET), targetOffset);',
+      'DATA_BYTE + length - untilEnd), targetOffset + untilEnd);',
+      'DATA_BYTE), targetOffset);',
     ],
   ]),
 ];

@@ -1,0 +1,68 @@
+/**
+ * The producers of one contender, in a process of their own. Takes jobs over IPC, one at a time: opens the connections,
+ * pumps, closes them, and answers what they did.
+ */
+import { openJetStream, openNats } from '../peers/nats-link.js';
+import { openMqtt } from '../peers/mosquitto.js';
+import { openRedis } from '../peers/redis.js';
+import { openRingbufd, openSink } from '../peers/ringbufd-link.js';
+import type { LinkKind } from '../peers/contender.js';
+import type { Flow, OpenLink, Shape } from './protocol.js';
+import { pump } from './pump.js';
+
+export interface Job {
+  readonly link: LinkKind;
+  readonly port: number;
+  readonly target: string;
+  readonly producers: number;
+  readonly shape: Shape;
+  readonly flow: Flow;
+  /** How long to send, in seconds. */
+  readonly seconds: number;
+}
+
+export type JobAnswer =
+  | {
+      readonly messages: number;
+      /** Of the producer that took longest. */
+      readonly seconds: number;
+      /** Processor seconds that this process used meanwhile. */
+      readonly cpuSeconds: number;
+    }
+  | { readonly error: string };
+
+const links: Record<LinkKind, OpenLink> = {
+  ringbufd: openRingbufd,
+  sink: openSink,
+  nats: openNats,
+  jetstream: openJetStream,
+  redis: openRedis,
+  mqtt: openMqtt,
+};
+
+async function work(job: Job): Promise<JobAnswer> {
+  const { link, port, target, producers, shape, flow, seconds } = job;
+  const open = await Promise.all(
+    Array.from({ length: producers }, () => links[link](port, target, shape, flow)),
+  );
+  const before = process.cpuUsage();
+  try {
+    const pumped = await Promise.all(open.map((one) => pump(one, flow, seconds)));
+    const { user, system } = process.cpuUsage(before);
+    return {
+      messages: pumped.reduce((sum, { messages }) => sum + messages, 0),
+      seconds: Math.max(...pumped.map((one) => one.seconds)),
+      cpuSeconds: (user + system) / 1e6,
+    };
+  } finally {
+    for (const { socket } of open) socket.destroy();
+  }
+}
+
+process.on('message', (job: Job) => {
+  work(job).then(
+    (answer) => process.send!(answer),
+    (error: unknown) => process.send!({ error: error instanceof Error ? error.message : String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));
