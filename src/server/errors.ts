@@ -6,6 +6,7 @@
 import { Errno, type ErrnoName } from '../ring/index.js';
 import { accessErrors } from './error-catalogue/access-errors.js';
 import { handlerErrors } from './error-catalogue/handler-errors.js';
+import { journalErrors } from './error-catalogue/journal-errors.js';
 import { mapErrors } from './error-catalogue/map-errors.js';
 import { producerErrors } from './error-catalogue/producer-errors.js';
 import { requestErrors } from './error-catalogue/request-errors.js';
@@ -17,6 +18,7 @@ export const catalogue = {
   ...handlerErrors,
   ...producerErrors,
   ...accessErrors,
+  ...journalErrors,
 };
 // Retired codes, never to be used again: none yet.
 

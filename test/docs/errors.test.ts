@@ -83,6 +83,7 @@ describe('the catalogue', () => {
     const special = keys.filter((key) => catalogue[key].status !== undefined);
     expect(Object.fromEntries(special.map((key) => [key, new RingbufdError(key).status]))).toEqual({
       METHOD_NOT_ALLOWED: 405,
+      JOURNAL_SPACE: 507,
       UPGRADE_REQUIRED: 426,
       HEADERS_TOO_BIG: 431,
       REQUEST_TIMEOUT: 408,

@@ -1,0 +1,147 @@
+import { addToDigest, RecordChecksum } from './checksum.js';
+import { decodeSeal, readSlot, type ReadCommit } from './commit-record.js';
+import type { FileHeader } from './file-header.js';
+import type { KeptProducer } from './journal.js';
+import { readExactly, type JournalFile } from './journal-file.js';
+import {
+  COMMIT_SLOT_BYTES,
+  COMMIT_SLOTS,
+  commitSlotAt,
+  dataAt,
+  SECTOR_BYTES,
+  sealAt,
+  tableAt,
+} from './layout.js';
+import { decodeTable } from './producer-book.js';
+import { scanRecords } from './record-scan.js';
+import { lowHalf, type RecordKind } from './record-words.js';
+
+/** A stretch of records, as the scan of the chosen commit found it. */
+export interface ScannedRecord {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly kind: RecordKind | 'damaged';
+}
+
+/** The commit that a file stands for. */
+export interface ChosenCommit {
+  readonly commit: ReadCommit;
+  readonly states: readonly KeptProducer[];
+  /** The records from consumerPos to producerPos, as they are on disk. */
+  readonly words: Int32Array;
+  /** Numbers of newer commits that a crash cut short. */
+  readonly rejected: readonly number[];
+  /** The highest number in the file. */
+  readonly newestNumber: number;
+  /** Damage outside the records, in words. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Finds the newest commit that counts. Reads only.
+ *
+ * A commit counts when it is known to have been complete: its records verify and give its digest, or it has its seal, or
+ * a newer commit is there (which is only begun behind a durable one), or its durability is `written` (a commit record is
+ * then handed to the operating system behind everything that it covers). What does not verify in a commit that counts
+ * is damage; in one that does not, a torn tail.
+ * @returns undefined when no commit record verifies
+ */
+export async function chooseCommit(file: JournalFile, header: FileHeader): Promise<ChosenCommit | undefined> {
+  const commits: ReadCommit[] = [];
+  for (let slot = 0; slot < COMMIT_SLOTS; slot++) {
+    const found = readSlot(await readExactly(file, commitSlotAt(slot), COMMIT_SLOT_BYTES));
+    if (found !== undefined && isPossible(found, header)) commits.push(found);
+  }
+  commits.sort((a, b) => b.number - a.number);
+  const newest = commits[0];
+  if (newest === undefined) return undefined;
+  const sealed =
+    newest.durability === 'written' ||
+    decodeSeal(await readExactly(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
+  const choice = await readCommit(file, header, newest);
+  const older = commits[1];
+  if (sealed || older === undefined || (choice.isComplete && choice.notes.length === 0))
+    return { ...choice, rejected: [], newestNumber: newest.number };
+  return {
+    ...(await readCommit(file, header, older)),
+    rejected: [newest.number],
+    newestNumber: newest.number,
+  };
+}
+
+function isPossible({ producerPos, consumerPos }: ReadCommit, { maxEntries }: FileHeader): boolean {
+  const used = producerPos - consumerPos;
+  return used >= 0n && used <= BigInt(maxEntries) && producerPos % 8n === 0n && consumerPos % 8n === 0n;
+}
+
+async function readCommit(file: JournalFile, header: FileHeader, commit: ReadCommit) {
+  const words = await readRecords(file, header, commit);
+  const notes: string[] = [];
+  const states = await readStates(file, header, commit, notes);
+  return { commit, states, words, notes, isComplete: isComplete(words, header, commit) };
+}
+
+/** Whether the records that a commit added are all there, and are those that it added. */
+function isComplete(words: Int32Array, header: FileHeader, commit: ReadCommit): boolean {
+  const { rangeStart, producerPos, consumerPos } = commit;
+  const from = Number((rangeStart > consumerPos ? rangeStart : consumerPos) - consumerPos);
+  const added = words.subarray(from >> 2);
+  let digest = 0;
+  let whole = true;
+  scanRecords(
+    added,
+    producerPos - BigInt(added.byteLength),
+    new RecordChecksum(header.salt),
+    (offset, _, kind) => {
+      if (kind === 'damaged') whole = false;
+      else digest = addToDigest(digest, added[(offset >> 2) + 1]!);
+    },
+    0,
+  );
+  return whole && digest === commit.digest;
+}
+
+async function readRecords(file: JournalFile, header: FileHeader, commit: ReadCommit): Promise<Int32Array> {
+  const bytes = new Uint8Array(Number(commit.producerPos - commit.consumerPos));
+  const data = dataAt(header.tableBytes);
+  const offset = lowHalf(commit.consumerPos) & (header.maxEntries - 1);
+  const first = Math.min(bytes.length, header.maxEntries - offset);
+  // A file that was cut short has zeros there: they do not verify.
+  await file.read(data + offset, bytes.subarray(0, first));
+  await file.read(data, bytes.subarray(first));
+  return new Int32Array(bytes.buffer);
+}
+
+async function readStates(
+  file: JournalFile,
+  header: FileHeader,
+  { table, changes }: ReadCommit,
+  notes: string[],
+): Promise<KeptProducer[]> {
+  const states = new Map<string, KeptProducer>();
+  if (table.generation > 0) {
+    const found = await readTable(file, header, table);
+    if (typeof found === 'string') notes.push(`producer table ${table.generation}: ${found}`);
+    else for (const state of found) states.set(state.id, state);
+  }
+  for (const change of changes)
+    if (change.kind === 'forgotten') states.delete(change.id);
+    else states.set(change.state.id, change.state);
+  return [...states.values()];
+}
+
+async function readTable(
+  file: JournalFile,
+  { tableBytes }: FileHeader,
+  wanted: ReadCommit['table'],
+): Promise<KeptProducer[] | string> {
+  let reason = '';
+  for (const copy of [0, 1] as const) {
+    const bytes = new Uint8Array(tableBytes);
+    await file.read(tableAt(wanted.generation, copy, tableBytes), bytes);
+    const found = decodeTable(bytes, wanted);
+    if (typeof found !== 'string') return found;
+    reason = found;
+  }
+  return reason;
+}

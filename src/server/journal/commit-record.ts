@@ -1,0 +1,148 @@
+import { structureCrc } from './checksum.js';
+import type { Durability, KeptCounters } from './journal.js';
+import {
+  commit,
+  COMMIT_MAGIC,
+  COMMIT_SIZES,
+  COMMIT_SLOT_BYTES,
+  commitSlotAt,
+  seal,
+  SEAL_MAGIC,
+  SECTOR_BYTES,
+} from './layout.js';
+import type { TableReference } from './producer-book.js';
+import { decodeEntries, type ProducerEntry } from './producer-entries.js';
+
+/** A moment of the map, as the file holds it. */
+export interface CommitRecord {
+  /** 0, 1, 2…, and never the same twice in one file. */
+  readonly number: number;
+  readonly producerPos: bigint;
+  readonly consumerPos: bigint;
+  /** The digest covers the records from here to producerPos. */
+  readonly rangeStart: bigint;
+  readonly digest: number;
+  readonly durability: Exclude<Durability, 'memory'>;
+  readonly counters: KeptCounters;
+  readonly table: TableReference;
+}
+
+/** A commit record as it was read. */
+export interface ReadCommit extends CommitRecord {
+  readonly changes: readonly ProducerEntry[];
+}
+
+const DURABILITIES = ['memory', 'written', 'synced'] as const;
+const COUNTERS = [
+  'acceptedSamples',
+  'acceptedBytes',
+  'drainedSamples',
+  'discardedSamples',
+  'releasedBytes',
+  'deadLetteredSamples',
+  'quarantinedSamples',
+  'quarantinedBytes',
+] as const satisfies readonly (keyof KeptCounters)[];
+
+export const NO_COUNTERS: KeptCounters = {
+  acceptedSamples: 0,
+  acceptedBytes: 0,
+  drainedSamples: 0,
+  discardedSamples: 0,
+  releasedBytes: 0,
+  deadLetteredSamples: 0,
+  quarantinedSamples: 0,
+  quarantinedBytes: 0,
+};
+
+/** Both copies of a commit record, in one piece, for {@link commitSlotAt}. */
+export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[]): Uint8Array {
+  let length: number = commit.entries;
+  for (const bytes of changes) length += bytes.length;
+  const size = COMMIT_SIZES.find((candidate) => length <= candidate);
+  if (size === undefined) throw new RangeError(`a commit record of ${length} bytes`);
+  const bytes = new Uint8Array(2 * size);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(commit.magic, COMMIT_MAGIC, true);
+  view.setBigUint64(commit.number, BigInt(record.number), true);
+  view.setBigUint64(commit.producerPos, record.producerPos, true);
+  view.setBigUint64(commit.consumerPos, record.consumerPos, true);
+  view.setBigUint64(commit.rangeStart, record.rangeStart, true);
+  view.setInt32(commit.digest, record.digest, true);
+  view.setUint8(commit.durability, DURABILITIES.indexOf(record.durability));
+  view.setUint16(commit.changes, changes.length, true);
+  view.setUint32(commit.length, length, true);
+  view.setUint32(commit.tableCrc, record.table.crc, true);
+  view.setBigUint64(commit.tableGeneration, BigInt(record.table.generation), true);
+  COUNTERS.forEach((name, index) =>
+    view.setBigUint64(commit.counters + 8 * index, BigInt(record.counters[name]), true),
+  );
+  let at: number = commit.entries;
+  for (const change of changes) {
+    bytes.set(change, at);
+    at += change.length;
+  }
+  view.setUint32(commit.crc, structureCrc(bytes, commit.crc, length), true);
+  bytes.copyWithin(size, 0, length);
+  return bytes;
+}
+
+/** The commit in a slot's bytes: its newest copy that verifies. */
+export function readSlot(slot: Uint8Array): ReadCommit | undefined {
+  let newest: ReadCommit | undefined;
+  for (const at of [0, ...COMMIT_SIZES]) {
+    const found = decodeCommit(slot.subarray(at));
+    if (found !== undefined && (newest === undefined || found.number > newest.number)) newest = found;
+  }
+  return newest;
+}
+
+function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(commit.length, true);
+  if (view.getUint32(commit.magic, true) !== COMMIT_MAGIC || length < commit.entries || length > bytes.length)
+    return undefined;
+  if (view.getUint32(commit.crc, true) !== structureCrc(bytes, commit.crc, length)) return undefined;
+  const durability = DURABILITIES[view.getUint8(commit.durability)];
+  if (durability === undefined || durability === 'memory') return undefined;
+  const u64 = (at: number): bigint => view.getBigUint64(at, true);
+  const counters = { ...NO_COUNTERS } as Record<keyof KeptCounters, number>;
+  COUNTERS.forEach((name, index) => (counters[name] = Number(u64(commit.counters + 8 * index))));
+  return {
+    number: Number(u64(commit.number)),
+    producerPos: u64(commit.producerPos),
+    consumerPos: u64(commit.consumerPos),
+    rangeStart: u64(commit.rangeStart),
+    digest: view.getInt32(commit.digest, true),
+    durability,
+    counters,
+    table: {
+      generation: Number(u64(commit.tableGeneration)),
+      crc: view.getUint32(commit.tableCrc, true),
+    },
+    changes: decodeEntries(bytes.subarray(commit.entries, length), view.getUint16(commit.changes, true)),
+  };
+}
+
+/** The sector that says that a commit is durable. */
+export function encodeSeal(number: number): Uint8Array {
+  const bytes = new Uint8Array(SECTOR_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(seal.magic, SEAL_MAGIC, true);
+  view.setBigUint64(seal.number, BigInt(number), true);
+  view.setUint32(seal.crc, structureCrc(bytes, seal.crc, SECTOR_BYTES), true);
+  return bytes;
+}
+
+/** The commit number that a seal's sector names. */
+export function decodeSeal(bytes: Uint8Array): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(seal.magic, true) !== SEAL_MAGIC) return undefined;
+  if (view.getUint32(seal.crc, true) !== structureCrc(bytes, seal.crc, SECTOR_BYTES)) return undefined;
+  return Number(view.getBigUint64(seal.number, true));
+}
+
+/** Where a slot is, for reading it whole. */
+export function slotRange(index: number): { at: number; bytes: number } {
+  return { at: commitSlotAt(index), bytes: COMMIT_SLOT_BYTES };
+}

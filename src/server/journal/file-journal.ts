@@ -1,0 +1,208 @@
+import { DATA_OFFSET } from '../../ring/index.js';
+import { RecordChecksum } from './checksum.js';
+import { CommitWriter } from './commit-writer.js';
+import type { FileHeader } from './file-header.js';
+import type { Durability, Journal, JournalHost, JournalSnapshot, RecoveredMap } from './journal.js';
+import { classifyFailure, type Pauses } from './failure.js';
+import type { JournalFile } from './journal-file.js';
+import type { Recovery } from './recovery.js';
+import { BUSY_MASK, DISCARD_MASK, LENGTH_MASK, lowHalf } from './record-words.js';
+import type { Staging } from './staging.js';
+
+export interface FileJournalOptions {
+  header: FileHeader;
+  durability: Exclude<Durability, 'memory'>;
+  /** What was found; a new file is a recovery of nothing. */
+  recovery: Recovery;
+  staging: Staging;
+  pauses: Pauses;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** How an open reservation ends on disk, by its position. */
+export type Endings = Map<bigint, 'sample' | 'discard'>;
+
+/**
+ * A map's journal in one file. It asks for a snapshot when there is something to commit and no commit is under way, so
+ * that one commit serves everything that came meanwhile; see commit-writer.ts for what a commit is on disk.
+ */
+export class FileJournal implements Journal {
+  readonly durability: Exclude<Durability, 'memory'>;
+  readonly #options: FileJournalOptions;
+  readonly #file: JournalFile;
+  readonly #onClosed: () => void;
+  #host: JournalHost | undefined;
+  #writer: CommitWriter | undefined;
+  #endings: Endings = new Map();
+  #dirty = false;
+  #scheduled = false;
+  #running: Promise<void> | undefined;
+  #closing = false;
+  #failure: { error: unknown } | undefined;
+  #current: Waiter[] = [];
+  #next: Waiter[] = [];
+
+  constructor(file: JournalFile, options: FileJournalOptions, onClosed: () => void = () => {}) {
+    this.durability = options.durability;
+    this.#file = file;
+    this.#options = options;
+    this.#onClosed = onClosed;
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  attach(host: JournalHost): RecoveredMap | undefined {
+    if (this.#host !== undefined) throw new Error('this journal has a host already');
+    const { header, recovery, staging } = this.#options;
+    if (host.ring.size !== header.maxEntries)
+      throw new RangeError(`the ring has ${host.ring.size} bytes, the journal ${header.maxEntries}`);
+    this.#host = host;
+    this.#writer = new CommitWriter(this.#file, {
+      header,
+      staging,
+      ring: host.ring,
+      durability: this.durability,
+      checksum: new RecordChecksum(header.salt),
+      recovery,
+      write: (action) => this.#untilThereIsRoom(action),
+    });
+    if (recovery.found === undefined) return undefined;
+    const { records, start, repairs } = recovery;
+    const { bytes, size } = host.ring;
+    const offset = lowHalf(start) & (size - 1);
+    const first = Math.min(records.length, size - offset);
+    bytes.set(records.subarray(0, first), DATA_OFFSET + offset);
+    bytes.set(records.subarray(first), DATA_OFFSET);
+    host.ring.producerPosition = recovery.found.producerPos;
+    host.ring.consumerPosition = recovery.found.consumerPos;
+    // What recovery made of the records is brought to the disk by the first commit.
+    for (const position of repairs) this.#endings.set(position, 'discard');
+    this.changed();
+    return recovery.found;
+  }
+
+  changed(): void {
+    this.#dirty = true;
+    if (this.#scheduled || this.#running !== undefined || this.#failure !== undefined) return;
+    this.#scheduled = true;
+    // After the input of this turn of the event loop: its frames share a commit.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#start();
+    });
+  }
+
+  rewritten(position: bigint, as: 'sample' | 'discard'): void {
+    this.#endings.set(position, as);
+    this.changed();
+  }
+
+  settled(): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(asError(this.#failure.error));
+    const list = this.#dirty ? this.#next : this.#current;
+    if (!this.#dirty && this.#running === undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => list.push({ resolve, reject }));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#options.pauses.hurry();
+    try {
+      this.#start();
+      await this.#running;
+      // Of EIO the host knows.
+      if (this.#failure !== undefined && classifyFailure(this.#failure.error) === 'ENOSPC')
+        throw asError(this.#failure.error);
+    } finally {
+      await this.#file.close();
+      this.#onClosed();
+    }
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || !this.#dirty || this.#failure !== undefined) return;
+    this.#running = this.#commitAll();
+  }
+
+  async #commitAll(): Promise<void> {
+    const host = this.#host;
+    const writer = this.#writer;
+    // Never in the turn of the caller, who keeps the promise of this.
+    await Promise.resolve();
+    try {
+      if (host === undefined || writer === undefined) return;
+      while (this.#dirty) {
+        this.#dirty = false;
+        const endings = this.#endings;
+        this.#endings = new Map();
+        this.#current = this.#next;
+        this.#next = [];
+        const snapshot = host.snapshot();
+        await writer.commit(snapshot, headerWords(endings, host, snapshot));
+        host.durable(snapshot);
+        const done = this.#current;
+        this.#current = [];
+        for (const waiter of done) waiter.resolve();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      // In the same turn in which the loop found nothing to do: a change behind it starts the next one.
+      this.#running = undefined;
+    }
+  }
+
+  /** What the disk holds is unknown now: nothing is written any more, whatever a later try might say. */
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    if (classifyFailure(error) === 'EIO') this.#host?.failed('EIO', error);
+    const waiters = [...this.#current, ...this.#next];
+    this.#current = [];
+    this.#next = [];
+    for (const waiter of waiters) waiter.reject(asError(error));
+  }
+
+  /** Runs a write until the disk has room for it; writing the same bytes to the same place again does no harm. */
+  async #untilThereIsRoom(action: () => Promise<void>): Promise<void> {
+    const { pauses } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        await action();
+        if (tries > 1) pauses.reset();
+        return;
+      } catch (error) {
+        if (classifyFailure(error) !== 'ENOSPC') throw error;
+        if (tries === 1) this.#host?.failed('ENOSPC', error);
+        // Who closes cannot wait for somebody to free the disk.
+        if (this.#closing && tries > 1) throw error;
+        await pauses.pause();
+      }
+    }
+  }
+}
+
+/** The header words that a commit gives to reservations which have ended; those behind the snapshot wait for the next. */
+function headerWords(endings: Endings, host: JournalHost, snapshot: JournalSnapshot): Map<bigint, number> {
+  const { words, size } = host.ring;
+  const result = new Map<bigint, number>();
+  for (const [position, as] of endings) {
+    if (position < snapshot.consumerPos) continue;
+    const header = words[(DATA_OFFSET + (lowHalf(position) & (size - 1))) >> 2]!;
+    result.set(
+      position,
+      as === 'sample' ? header & ~(BUSY_MASK | DISCARD_MASK) : (header & LENGTH_MASK) | DISCARD_MASK,
+    );
+  }
+  return result;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,25 @@
+import type { Journal, JournalHost } from './journal.js';
+
+/** The journal of a map that keeps nothing: whatever is in the ring is as durable as it will get. */
+export class MemoryJournal implements Journal {
+  readonly durability = 'memory';
+  readonly failed = false;
+  #host: JournalHost | undefined;
+
+  attach(host: JournalHost): undefined {
+    this.#host = host;
+  }
+
+  changed(): void {
+    const host = this.#host;
+    host?.durable(host.snapshot());
+  }
+
+  rewritten(): void {
+    this.changed();
+  }
+
+  async settled(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
