@@ -1,8 +1,8 @@
 /**
  * What one commit is on disk, in this order:
  *
- *   1. payloads of reservations that earlier commits hold as such and that were submitted since; synced: fdatasync
- *   2. the headers of reservations that ended, with their checksums
+ *   1. when reservations that earlier commits hold have ended: the payloads of those that were submitted; synced: fdatasync
+ *   2. their headers, with the checksums
  *   3. the records between the last commit's producer position and this one's
  *   4. a new producer table, when the changes no longer fit
  *   5. the commit record, twice
@@ -98,7 +98,8 @@ export class CommitWriter {
     const samples = old.filter(([, header]) => coversPayload(header));
     for (const [position, header] of samples)
       await this.#writePayload(position + 8n, recordSize(header & LENGTH_MASK) - 8);
-    if (samples.length > 0 && durability === 'synced') await this.#sync();
+    // Also for discards alone: the last commit's seal has to be on the disk before a record that its digest covers changes.
+    if (durability === 'synced') await this.#sync();
     for (const [position, header] of old) {
       const low = lowHalf(position);
       checksum.begin(low, highHalf(position), header);

@@ -1,11 +1,11 @@
 import { RecordChecksum } from './checksum.js';
 import { chooseCommit, type ChosenCommit } from './commit-choice.js';
-import type { CommitRecord } from './commit-record.js';
+import { encodeSeal, type CommitRecord } from './commit-record.js';
 import { BPF_RINGBUF_HDR_SZ, DYNPTR_MAX_SIZE } from '../../ring/index.js';
 import type { FileHeader } from './file-header.js';
 import type { KeptProducer, Quarantine, RecoveredMap } from './journal.js';
 import type { JournalFile } from './journal-file.js';
-import { COMMIT_SIZES, commitSlotAt, SECTOR_BYTES } from './layout.js';
+import { COMMIT_SIZES, commitSlotAt, sealAt, SECTOR_BYTES } from './layout.js';
 import { scanRecords } from './record-scan.js';
 import { BUSY_MASK, DISCARD_MASK } from './record-words.js';
 
@@ -46,8 +46,13 @@ export async function recover(
   const chosen = await chooseCommit(file, header);
   if (chosen === undefined) return undefined;
   for (const number of chosen.rejected) await eraseCommit(file, number);
-  // What was read may be in the page cache only; what is said to be kept has to be on the disk.
-  if (chosen.commit.durability === 'synced' || chosen.rejected.length > 0) await file.sync();
+  if (chosen.commit.durability === 'synced') {
+    // What was read may be in the page cache only; what is said to be kept has to be on the disk. And the seal has to be
+    // there, behind all that it vouches for, before the first commit changes a record that the digest covers.
+    await file.sync();
+    await file.write(sealAt(chosen.commit.number), encodeSeal(chosen.commit.number));
+    await file.sync();
+  }
   return { ...(await mend(chosen, header, keepAside)), last: chosen.commit };
 }
 
