@@ -18,7 +18,8 @@ export const journalErrors = {
     errno: 'ENOSPC',
     status: 507,
     title: 'the disk has no room for the journal of this map',
-    advice: 'A journal takes its whole size when its map is created: free disk space, or choose a smaller map.',
+    advice:
+      'A journal takes its whole size when its map is created: free disk space, or choose a smaller map.',
     retryable: true,
   }),
   DATA_DIR_LOCKED: entry({
