@@ -1,21 +1,22 @@
 /**
  * Runs the auto triggers. Each map with one is idle, waiting for a timer, or in the queue; maps in the queue get a
- * bounded turn each, in order, and between rounds the event loop does everything else, so that a hot map starves
- * neither a cold one nor /livez.
+ * bounded turn each, in order and by deficit round robin in time (time-share.ts), and between turns the event loop does
+ * everything else, so that a hot map starves neither a cold one nor /livez.
  */
-import { BPF_MAX_USER_RINGBUF_SAMPLES } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { flagsFromNames } from './drain-flags.js';
 import { RingbufdError } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
 import type { HostedMap } from './hosted-map.js';
 import type { DrainResult } from './map-drains.js';
+import { TimeShare } from './time-share.js';
 import type { Trigger } from './trigger.js';
+import { TurnSize } from './turn-size.js';
 
 type AutoTrigger = Extract<Trigger, { mode: 'auto' }>;
 
 export interface SchedulerSettings {
-  /** Time that one map may take before the next one gets its turn. */
+  /** Time that a round grants to each map, and after which the event loop goes first. */
   turnTimeMs: number;
   /** Bound on the loop turns of one drain. */
   maxTurnSamples: number;
@@ -36,9 +37,8 @@ interface AutoDrain {
   backoffMs: number;
   /** Something changed during a drain. */
   changed: boolean;
-  /** Estimated milliseconds per loop turn. */
-  turnCostMs: number;
-  turnLimit: number;
+  readonly share: TimeShare;
+  readonly size: TurnSize;
   /** Before this moment no drain begins. */
   heldUntilMs: number;
 }
@@ -47,11 +47,6 @@ interface AutoDrain {
 const HOLD_MS = 1000;
 /** Records of one drain through a handler that is awaited: about a second of a slow sink. */
 const AWAITED_TURN_SAMPLES = 8192;
-/** The first turn of a handler that nobody has timed yet. */
-const FIRST_TURN_SAMPLES = 256;
-const MIN_TURN_SAMPLES = 16;
-/** Weight of the newest measurement in the estimated cost. */
-const COST_WEIGHT = 0.3;
 
 export class DrainScheduler {
   readonly #clock: Clock;
@@ -83,12 +78,8 @@ export class DrainScheduler {
       cancelTimer: undefined,
       backoffMs: 0,
       changed: false,
-      turnCostMs: 0,
-      // A handler that is awaited leaves the loop to others by itself, but the map is busy meanwhile.
-      turnLimit:
-        registered.handler.shape === 'sample'
-          ? FIRST_TURN_SAMPLES
-          : Math.min(AWAITED_TURN_SAMPLES, this.#settings.maxTurnSamples),
+      share: new TimeShare(this.#settings.turnTimeMs),
+      size: new TurnSize(this.#settings.maxTurnSamples),
       heldUntilMs: 0,
     });
   }
@@ -179,6 +170,7 @@ export class DrainScheduler {
       return;
     }
     auto.state = 'queued';
+    auto.share.rejoin(this.#clock.nowMs());
     this.#queue.push(auto);
     this.#schedule();
   }
@@ -193,52 +185,77 @@ export class DrainScheduler {
   #round(): void {
     this.#scheduled = false;
     const end = this.#clock.nowMs() + this.#settings.turnTimeMs;
+    this.#skipIdleRounds();
     for (let left = this.#queue.length; left > 0; left--) {
       const auto = this.#queue.shift();
       if (auto === undefined) break;
+      auto.share.grant();
+      if (!auto.share.mayTurn) {
+        this.#queue.push(auto);
+        continue;
+      }
       this.#turn(auto);
       if (this.#clock.nowMs() >= end) break;
     }
     if (this.#queue.length > 0) this.#schedule();
   }
 
+  /** Rounds in which nobody could have a turn need not be waited for. */
+  #skipIdleRounds(): void {
+    const rounds = Math.min(...this.#queue.map(({ share }) => share.roundsToWait));
+    if (rounds > 0 && rounds < Infinity) for (const { share } of this.#queue) share.grant(rounds);
+  }
+
   #turn(auto: AutoDrain): void {
     auto.state = 'draining';
     auto.changed = false;
+    const { map, registered, flags, share, size } = auto;
+    const limit =
+      registered.handler.shape === 'sample'
+        ? size.limitFor(share.turnMs)
+        : // A handler that is awaited leaves the loop to others by itself, but the map is busy meanwhile.
+          Math.min(AWAITED_TURN_SAMPLES, this.#settings.maxTurnSamples);
     const started = this.#clock.nowMs();
     let result: DrainResult | Promise<DrainResult>;
     try {
-      result = auto.map.drain(auto.registered.name, auto.flags, {}, auto.turnLimit);
+      result = map.drain(registered.name, flags, {}, limit);
     } catch (error) {
       this.#failed(auto, error);
       return;
     }
+    const now = this.#clock.nowMs();
+    // Of a drain that is awaited: what it took before it first waited. The rest of its time is not the loop's.
+    share.charge(now - started);
     if (result instanceof Promise) {
+      share.leave(now);
       result.then(
-        (value) => this.#drained(auto, value),
+        (value) => this.#drained(auto, value, limit),
         (error: unknown) => this.#failed(auto, error),
       );
     } else {
-      this.#drained(auto, result, started);
+      size.learn(limit, result.drained + result.discarded, now - started);
+      this.#drained(auto, result, limit);
     }
   }
 
-  /** @param started when the drain began; absent for one that awaited its handler, whose time is not the loop's */
-  #drained(auto: AutoDrain, result: DrainResult, started?: number): void {
+  /** @param limit bound that the drain had on its loop turns */
+  #drained(auto: AutoDrain, result: DrainResult, limit: number): void {
     if (this.#autos.get(auto.map) !== auto) return;
     const turns = result.drained + result.discarded;
-    // Before the limit learns from this drain: it is the one that this drain had.
-    const wasBounded = turns >= auto.turnLimit;
-    if (started !== undefined) this.#learn(auto, turns, this.#clock.nowMs() - started);
+    const wasBounded = turns >= limit;
     if (turns > 0) auto.backoffMs = 0;
     if (result.ret < 0) {
       this.#backOff(auto);
       return;
     }
     auto.state = 'parked';
-    if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.used > 0) this.#enqueue(auto);
+    if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.used > 0) {
+      this.#enqueue(auto);
+      return;
+    }
+    auto.share.leave(this.#clock.nowMs());
     // After a verdict 1, and after a drain that released nothing, only a change is a reason to drain again.
-    else if (auto.changed || (turns > 0 && !result.stopped)) this.#consider(auto);
+    if (auto.changed || (turns > 0 && !result.stopped)) this.#consider(auto);
   }
 
   #failed(auto: AutoDrain, error: unknown): void {
@@ -251,23 +268,7 @@ export class DrainScheduler {
     const { backoffMinMs, backoffMaxMs } = this.#settings;
     auto.backoffMs = Math.min(backoffMaxMs, auto.backoffMs === 0 ? backoffMinMs : auto.backoffMs * 2);
     auto.state = 'backing_off';
+    auto.share.leave(this.#clock.nowMs());
     auto.cancelTimer = this.#clock.after(auto.backoffMs, () => this.#enqueue(auto));
-  }
-
-  /** Sizes the next drain so that it takes about one turn's time. */
-  #learn(auto: AutoDrain, turns: number, elapsedMs: number): void {
-    if (turns < MIN_TURN_SAMPLES) return;
-    const cost = elapsedMs / turns;
-    auto.turnCostMs = auto.turnCostMs === 0 ? cost : auto.turnCostMs * (1 - COST_WEIGHT) + cost * COST_WEIGHT;
-    const fitting =
-      auto.turnCostMs === 0 ? Infinity : Math.floor(this.#settings.turnTimeMs / auto.turnCostMs);
-    // At most twice the last one: a handler that was quick on small samples may be slow on the next ones.
-    const limit = Math.min(
-      fitting,
-      auto.turnLimit * 2,
-      this.#settings.maxTurnSamples,
-      BPF_MAX_USER_RINGBUF_SAMPLES,
-    );
-    auto.turnLimit = Math.max(MIN_TURN_SAMPLES, limit);
   }
 }
