@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { configFromText } from '../../src/server/config.js';
+import { metricFacts } from '../../src/server/metrics-reference.js';
+import { startDaemon, type TestDaemon } from '../support/daemon.js';
+
+const file = (path: string): URL => new URL(`../../docker/${path}`, import.meta.url);
+const read = (path: string): string => readFileSync(file(path), 'utf8');
+
+interface Service {
+  image: string;
+  profiles?: string[];
+  ports?: string[];
+  volumes?: string[];
+  read_only?: boolean;
+}
+const compose = parse(read('compose.yaml')) as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+};
+
+describe('docker/compose.yaml', () => {
+  it('has the profiles load, observe and peers, and a daemon without one', () => {
+    const byProfile = (profile: string | undefined): string[] =>
+      Object.entries(compose.services).flatMap(([name, { profiles }]) =>
+        profiles?.[0] === profile ? [name] : [],
+      );
+    expect(byProfile(undefined)).toEqual(['ringbufd']);
+    expect(byProfile('load')).toEqual(['load']);
+    expect(byProfile('observe')).toEqual(['prometheus', 'grafana']);
+    expect(byProfile('peers')).toEqual(['nats', 'redis', 'mosquitto']);
+  });
+
+  it('publishes ports on the loopback address alone: nothing in it asks for a password', () => {
+    for (const { ports = [] } of Object.values(compose.services))
+      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+  });
+
+  it('mounts files that are there and volumes that it declares', () => {
+    const sources = Object.values(compose.services).flatMap(({ volumes = [] }) =>
+      volumes.map((volume) => volume.split(':')[0]!),
+    );
+    for (const source of sources)
+      if (source.startsWith('.')) expect(existsSync(file(source)), source).toBe(true);
+      else expect(Object.keys(compose.volumes)).toContain(source);
+  });
+
+  it('names every image with a version', () => {
+    for (const { image } of Object.values(compose.services)) expect(image).toMatch(/:.*[^:]/);
+  });
+});
+
+describe('docker/Dockerfile', () => {
+  it('builds on a Node that the package supports', () => {
+    const major = Number(/^ARG NODE_IMAGE=node:(\d+)-[a-z]+-slim$/m.exec(read('Dockerfile'))?.[1]);
+    expect(major).toBeGreaterThanOrEqual(20);
+    expect(read('compose.yaml')).toContain(`:-node:${major}-`);
+  });
+
+  it('runs as a user without rights, with a health check and an init', () => {
+    expect(read('Dockerfile')).toMatch(/^USER node$/m);
+    expect(read('Dockerfile')).toMatch(/^HEALTHCHECK /m);
+    expect(read('Dockerfile')).toMatch(/^ENTRYPOINT \["tini", "--", /m);
+  });
+});
+
+describe('docker/ringbufd.yaml', () => {
+  it('is a configuration without mistakes, reached by the name that compose gives it', () => {
+    const { config } = configFromText(read('ringbufd.yaml'));
+    expect(config.allowed_hosts).toEqual(['ringbufd']);
+    expect(config.maps.map(({ name }) => name)).toEqual(['load']);
+    expect(read('prometheus.yml')).toContain("['ringbufd:7890']");
+  });
+});
+
+describe('the Grafana dashboard', () => {
+  let daemon: TestDaemon;
+  beforeAll(async () => {
+    daemon = await startDaemon();
+  });
+  afterAll(() => daemon.close());
+
+  interface Panel {
+    title: string;
+    type: string;
+    targets?: { expr: string }[];
+  }
+  const dashboard = JSON.parse(read('grafana/dashboards/ringbufd.json')) as {
+    panels: Panel[];
+    templating: { list: { definition: string }[] };
+  };
+  const expressions = [
+    ...dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ...dashboard.templating.list.map(({ definition }) => definition),
+  ];
+
+  it('asks for metrics that exist, and for labels that they have', async () => {
+    const { registry } = daemon.app.daemon.events;
+    const facts = new Map(metricFacts(registry).map(({ name, labels }) => [name, labels]));
+    const exported = await registry.metrics();
+    for (const expr of expressions)
+      for (const [, name] of expr.matchAll(/\b((?:ringbufd|process|nodejs)_[a-z_]+)/g)) {
+        const base = name!.replace(/_bucket$/, '');
+        expect(exported, expr).toContain(`# TYPE ${base} `);
+        const labels = facts.get(base);
+        if (expr.includes('{map=') && labels !== undefined) expect(labels, expr).toContain('map');
+      }
+  });
+
+  it('has a panel for what came, what went, what was refused, and how full the rings are', () => {
+    const all = expressions.join('\n');
+    for (const name of ['samples_accepted', 'samples_drained', 'refused', 'ring_fill_ratio', 'drain_errors'])
+      expect(all).toContain(`ringbufd_${name}`);
+    for (const { type, title, targets } of dashboard.panels)
+      if (type !== 'row') expect(targets?.length, title).toBeGreaterThan(0);
+  });
+});
