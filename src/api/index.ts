@@ -13,6 +13,7 @@ import { registerDrainRoutes } from './routes/drain.js';
 import { registerHandlerAttachRoute } from './routes/handler-attach.js';
 import { registerHandlerModuleRoute } from './routes/handler-module.js';
 import { registerHandlerRoutes } from './routes/handlers.js';
+import { registerLedgerRoutes } from './routes/ledger.js';
 import { registerMapRoutes } from './routes/maps.js';
 import { registerOperationRoutes } from './routes/operations.js';
 import { registerProducerRoutes } from './routes/producers.js';
@@ -48,6 +49,7 @@ export async function registerApi(app: RouteApp, daemon: Daemon, version: string
   registerBodyTypes(app, daemon.config.limits.max_body_bytes);
 
   registerMapRoutes(app, daemon);
+  registerLedgerRoutes(app, daemon);
   registerSampleRoutes(app, daemon);
   registerHandlerRoutes(app, daemon);
   registerHandlerModuleRoute(app, daemon);

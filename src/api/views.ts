@@ -14,6 +14,7 @@ export function viewMap(map: HostedMap): Static<typeof MapInfo> {
     max_entries: attributes.maxEntries,
     mode: attributes.mode,
     durability: attributes.durability,
+    ledger: attributes.ledger,
     incarnation: map.incarnation,
     created_at: new Date(map.createdAtMs).toISOString(),
     producer_pos: String(query.producerPos),

@@ -6,11 +6,12 @@ import { addCheckConfigCommand } from './commands/check-config.js';
 import { addLoadCommand } from './commands/load.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
+import { addVerifyCommand } from './commands/verify.js';
 
 export { CliError, type CliIo } from './cli-io.js';
 export { explainListenError } from './listen-error.js';
 
-const commands = [addServeCommand, addCheckConfigCommand, addTokenCommand, addLoadCommand];
+const commands = [addServeCommand, addCheckConfigCommand, addTokenCommand, addLoadCommand, addVerifyCommand];
 
 /**
  * Runs one command line.

@@ -27,3 +27,4 @@ export type { ReconnectOptions } from './reconnect.js';
 export type { Clock } from './clock.js';
 export type { OpenWebSocket, SocketEnd, SocketEvents, SocketLike, SocketLimits } from './socket.js';
 export { RingbufError, type RingbufErrorCode, type RingbufErrorDetails } from './errors.js';
+export { SampleHash } from '../wire/sample-hash.js';

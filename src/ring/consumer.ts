@@ -41,12 +41,18 @@ export type Verdict = 0 | 1;
 /** Runs on each sample. The sample is dead once it returns. It must not be asynchronous. */
 export type SampleCallback<Ctx> = (sample: Dynptr, ctx: Ctx) => Verdict;
 
-/** What a drain did, beyond its return value. */
-export interface DrainReport {
+/** What a drain has released, up to now. */
+export interface ReleasedSoFar {
   /** Samples released. */
   drained: number;
   /** Discarded records skipped. */
   discarded: number;
+  /** Bytes of these records. */
+  discardedBytes: number;
+}
+
+/** What a drain did, beyond its return value. */
+export interface DrainReport extends ReleasedSoFar {
   /** Whether the callback ended it with verdict 1. */
   stopped: boolean;
   /** Whether waiters are to be woken (wakeup.ts). */
@@ -140,6 +146,7 @@ export class Consumer {
         if (!isReady) {
           length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
           if (length >= DISCARD) {
+            report.discardedBytes += recordSize(length - DISCARD);
             this.#release(length - DISCARD);
             consumerLow = words[CONSUMER]!;
             discarded++;
@@ -250,7 +257,7 @@ export class Consumer {
    * Ends a drain: frees the busy flag, then decides about the wakeup, in this order.
    * @param elsewhere what a consumer in another thread has released between begin and end
    */
-  end(flags: number, elsewhere?: { drained: number; discarded: number }): void {
+  end(flags: number, elsewhere?: ReleasedSoFar): void {
     if (elsewhere !== undefined) Object.assign(this.#report, elsewhere);
     this.#dynptr.kill();
     this.#busy = false;
@@ -277,6 +284,7 @@ export class Consumer {
   }
 
   #skip(length: number): void {
+    this.#report.discardedBytes += recordSize(length);
     this.#report.discarded++;
     this.#turns++;
     this.#releaseNoted(length);
@@ -284,5 +292,5 @@ export class Consumer {
 }
 
 function emptyReport(): DrainReport {
-  return { drained: 0, discarded: 0, stopped: false, wakeup: false, error: undefined };
+  return { drained: 0, discarded: 0, discardedBytes: 0, stopped: false, wakeup: false, error: undefined };
 }

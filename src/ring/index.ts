@@ -49,6 +49,7 @@ export { Producer, type ReservationOffset } from './producer.js';
 export {
   Consumer,
   type DrainReport,
+  type ReleasedSoFar,
   type ReleaseLedger,
   type SampleCallback,
   type Verdict,

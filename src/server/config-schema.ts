@@ -125,6 +125,11 @@ const MapSchema = Type.Object(
       (value) => value === 'memory',
       (value) => `no journal yet: only memory is possible, not ${value}`,
     ),
+    ledger: Type.Enum(['count', 'hash'], {
+      default: 'count',
+      description:
+        'hash = the ledger also keeps a hash per producer of what was accepted and drained; costs a pass over each payload for either.',
+    }),
     handlers: Type.Array(HandlerSchema, { default: [], description: 'Drain handlers of the map.' }),
   },
   closed,
@@ -267,6 +272,12 @@ const LimitsSchema = Type.Object(
       text: 'Most producer ids whose state is kept for one map.',
       unit: 'producers',
       default: 16_384,
+    }),
+    max_ledger_runs_per_map: amount({
+      text: 'Most runs (records of one producer back to back) for which the ledger of a map knows the producer; beyond them the oldest are told as unattributed.',
+      unit: 'runs',
+      default: 16_384,
+      minimum: 2,
     }),
     max_queued_bytes: amount({
       text: 'Most unsent bytes of one socket; over it the slow client is closed with 4408.',

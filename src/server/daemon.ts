@@ -83,6 +83,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       maxProducers: limits.max_producers_per_map,
       maxReservationsPerConnection: limits.max_reservations_per_connection,
       maxHandlers: limits.max_handlers_per_map,
+      maxLedgerRuns: limits.max_ledger_runs_per_map,
       maxDiskBytes: limits.max_file_bytes_per_map,
     },
     { clock, logger, observer },

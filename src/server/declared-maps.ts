@@ -16,6 +16,7 @@ export async function declareMap(maps: MapRegistry, declared: MapConfig): Promis
     maxEntries: declared.max_entries,
     mode: declared.mode,
     durability: declared.durability,
+    ledger: declared.ledger,
   });
   for (const { name, kind, config, trigger } of declared.handlers)
     await map.putHandler(name, { kind, config, trigger });

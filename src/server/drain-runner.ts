@@ -7,6 +7,7 @@ import {
   type Consumer,
   type DrainReport,
   type ErrnoName,
+  type ReleasedSoFar,
   type UserRing,
 } from '../ring/index.js';
 import { RingbufdError } from './errors.js';
@@ -38,8 +39,11 @@ export interface DrainRequest {
   endAsked?: () => boolean;
 }
 
-/** Told whenever a drain that spans several turns of the event loop has moved the consumer position. */
-export type OnProgress = () => void;
+/**
+ * Told whenever a drain that spans several turns of the event loop has moved the consumer position: what it has released,
+ * up to the consumer position `consumerLow` (low half). A thread may move on too fast to say so.
+ */
+export type OnProgress = (soFar?: ReleasedSoFar, consumerLow?: number) => void;
 
 /**
  * One drain, of a ring that is not being drained and with valid flags. Synchronous for a sample handler; a promise for the
@@ -94,7 +98,7 @@ async function drainRuns(
       const verdict = await handler.onRun(run, contextAt(ring, request));
       const consumed = Math.min(Math.max(0, verdict.consumed), run.samples);
       consumer.releaseRun(run, consumed);
-      onProgress();
+      onProgress(consumer.report, ring.consumerLow);
       if (verdict.stop) consumer.markStopped();
       error = verdict.error;
       if (error !== undefined) ret = errnoOf(error);
@@ -121,10 +125,10 @@ async function drainInThread(
   try {
     result = await handler.drain(ring, { ctx, incarnation, maxTurns }, onProgress);
   } catch (error) {
-    result = { ret: -Errno.EIO, drained: 0, discarded: 0, stopped: false, error };
+    result = { ret: -Errno.EIO, drained: 0, discarded: 0, discardedBytes: 0, stopped: false, error };
   }
-  const { ret, drained, discarded, stopped, error } = result;
-  consumer.end(request.flags, { drained, discarded });
+  const { ret, drained, discarded, discardedBytes, stopped, error } = result;
+  consumer.end(request.flags, { drained, discarded, discardedBytes });
   if (stopped) consumer.markStopped();
   return { ...outcome(ret, consumer), error };
 }
@@ -135,8 +139,7 @@ function errnoOf(error: unknown): number {
 }
 
 function outcome(ret: number, consumer: Consumer): DrainOutcome {
-  const { drained, discarded, stopped, wakeup, error } = consumer.report;
-  return { ret, drained, discarded, stopped, wakeup, error };
+  return { ret, ...consumer.report };
 }
 
 function contextAt(ring: UserRing, request: DrainRequest): DrainContext {

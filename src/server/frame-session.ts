@@ -139,7 +139,7 @@ export class FrameSession extends ProducerSession implements Watcher {
             `a SUBMIT of ${frame.size} bytes is over the frame limit of ${this.options.maxFrameBytes}`,
           );
         }
-        const position = this.map.intake.reserve(this, frame.size);
+        const position = this.map.intake.reserve(this, frame.size, this.line);
         this.#outbox.send({ op: Op.RESERVED, seq: frame.seq, position });
         return;
       }

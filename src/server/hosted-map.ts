@@ -9,6 +9,7 @@ import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
+import { MapLedger, type LedgerMode } from './ledger/map-ledger.js';
 import { MapCounters } from './map-counters.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
@@ -24,6 +25,7 @@ export interface MapAttributes {
   maxEntries: number;
   mode: RingMode;
   durability: 'memory';
+  ledger: LedgerMode;
 }
 
 /** The part of the configuration that maps need. */
@@ -38,6 +40,7 @@ export interface MapSettings {
   maxProducers: number;
   maxReservationsPerConnection: number;
   maxHandlers: number;
+  maxLedgerRuns: number;
   maxDiskBytes: number;
 }
 
@@ -80,6 +83,7 @@ export class HostedMap {
   readonly createdAtMs: number;
   readonly ring: UserRing;
   readonly counters = new MapCounters();
+  readonly ledger: MapLedger;
   readonly states: ProducerStates;
   readonly intake: MapIntake;
   readonly handlers: HandlerTable;
@@ -113,14 +117,19 @@ export class HostedMap {
     this.createdAtMs = deps.clock.wallMs();
     this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode });
     const producer = new Producer(this.ring);
-    this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs);
+    this.ledger = new MapLedger(this.ring, attributes.ledger, settings.maxLedgerRuns);
+    this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs, (id) =>
+      this.ledger.forget(id),
+    );
     this.waiting = new SpaceQueue(this.ring, producer);
+    this.waiting.beforeStore = () => this.ledger.beforeStore();
     const room = (): number => this.waiting.roomForNewcomers;
     this.watchers = new WakeupHub(this.ring, room, this.counters, deps.clock);
     this.intake = new MapIntake(producer, this.waiting, {
       map: name,
       ring: this.ring,
       counters: this.counters,
+      ledger: this.ledger,
       oldest: this.#oldest,
       watchers: this.watchers,
       clock: deps.clock,
@@ -149,6 +158,7 @@ export class HostedMap {
       incarnation: this.incarnation,
       ring: this.ring,
       counters: this.counters,
+      ledger: this.ledger,
       watchers: this.watchers,
       oldest: this.#oldest,
       clock: deps.clock,
@@ -165,6 +175,11 @@ export class HostedMap {
   /** Number of the last drain. */
   get drainNumber(): number {
     return this.#drains.number;
+  }
+
+  /** The consumer position that the counters and the ledger belong to: a drain in a thread may be ahead of them. */
+  get bookedPosition(): bigint {
+    return this.#drains.bookedPosition;
   }
 
   get openReservations(): number {

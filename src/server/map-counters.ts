@@ -26,8 +26,9 @@ export type RefusalReason = keyof typeof refusalReasons;
 
 /**
  * The numbers of one map, plain fields that hot paths add to; events.ts turns them into metrics when somebody looks.
- * Samples are conserved: accepted = drained + discarded + dead-lettered + buffered, where accepted counts what took room in the ring
- * (a reservation when it was made), and buffered is what lies between consumer and producer position.
+ * Samples are conserved: accepted = drained + discarded + dead-lettered + quarantined + buffered, where accepted counts
+ * what took room in the ring (a reservation when it was made), and buffered is what lies between consumer and producer
+ * position.
  */
 export class MapCounters {
   acceptedSamples = 0;
@@ -36,9 +37,15 @@ export class MapCounters {
   acceptedFrames = 0;
   drainedSamples = 0;
   discardedSamples = 0;
-  /** Samples that their handler's policy has put into a dead-letter map. */
+  /** Bytes of the discarded records that drains skipped. */
+  discardedBytes = 0;
+  /** Samples that left the ring for a dead-letter map, and the bytes of their records. */
   deadLetteredSamples = 0;
-  /** Bytes that drains gave back: drained, discarded and dead-lettered records. */
+  deadLetteredBytes = 0;
+  /** Samples that could not be verified after a crash, and the bytes of their records. */
+  quarantinedSamples = 0;
+  quarantinedBytes = 0;
+  /** Bytes that were given back: of records drained, discarded, dead-lettered and quarantined. */
   releasedBytes = 0;
   reservations = 0;
   /** Reservations that became discards because their lease ran out. */
@@ -78,6 +85,12 @@ export class MapCounters {
 
   /** Samples between consumer and producer position, by the books. */
   get bufferedSamples(): number {
-    return this.acceptedSamples - this.drainedSamples - this.discardedSamples - this.deadLetteredSamples;
+    return (
+      this.acceptedSamples -
+      this.drainedSamples -
+      this.discardedSamples -
+      this.deadLetteredSamples -
+      this.quarantinedSamples
+    );
   }
 }

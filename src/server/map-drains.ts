@@ -12,8 +12,10 @@ import type { Clock } from './clock.js';
 import { outcomeErrno, runDrain, type DrainOutcome } from './drain-runner.js';
 import { RingbufdError, type ErrorKey } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
+import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
 import type { OldestSample } from './oldest-sample.js';
+import { ReleaseBooks } from './release-books.js';
 import type { WakeupHub } from './wakeup-hub.js';
 
 export interface DrainResult extends DrainOutcome {
@@ -30,6 +32,7 @@ export interface MapDrainsDeps {
   incarnation: string;
   ring: UserRing;
   counters: MapCounters;
+  ledger: MapLedger;
   watchers: WakeupHub;
   oldest: OldestSample;
   clock: Clock;
@@ -52,14 +55,14 @@ interface LongDrain {
 export class MapDrains {
   readonly #deps: MapDrainsDeps;
   readonly #consumer: Consumer;
-  /** What of the drain under way is counted already. */
-  #booked = { drained: 0, discarded: 0, position: 0n };
+  readonly #books: ReleaseBooks;
   #number = 0;
   #current: LongDrain | undefined;
 
   constructor(deps: MapDrainsDeps) {
     this.#deps = deps;
     this.#consumer = new Consumer(deps.ring);
+    this.#books = new ReleaseBooks(deps.ring, deps.counters, deps.ledger);
   }
 
   get busy(): boolean {
@@ -69,6 +72,11 @@ export class MapDrains {
   /** Number of the last drain. */
   get number(): number {
     return this.#number;
+  }
+
+  /** The consumer position that the counters and the ledger belong to. */
+  get bookedPosition(): bigint {
+    return this.#books.position;
   }
 
   /**
@@ -88,13 +96,13 @@ export class MapDrains {
     if (this.#consumer.busy) return this.#refused('EBUSY', 'drain_busy');
     if (registered.retiring) return this.#refused('EBUSY', 'handler_changing');
     const started = clock.nowMs();
-    this.#booked = { drained: 0, discarded: 0, position: ring.consumerPosition };
+    this.#books.begin();
     const endAsked = (): boolean => this.#current?.endAsked === true;
     const request = { handler: registered.handler, ctx, flags, maxTurns, map, incarnation, endAsked };
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
-      outcome = runDrain(ring, this.#consumer, request, () => {
-        this.#book(this.#consumer.report);
+      outcome = runDrain(ring, this.#consumer, request, (soFar, consumerLow) => {
+        if (soFar !== undefined) this.#books.book(soFar, consumerLow);
         onConsumerMoved();
       });
     } catch (error) {
@@ -122,7 +130,14 @@ export class MapDrains {
   /** A drain that does not begin: no number, no wakeup, nothing touched. */
   #refused(errno: ErrnoName, reason: RefusalReason): DrainResult {
     this.#deps.counters.refuse(errno, reason);
-    const nothing = { drained: 0, discarded: 0, stopped: false, wakeup: false, error: undefined };
+    const nothing = {
+      drained: 0,
+      discarded: 0,
+      discardedBytes: 0,
+      stopped: false,
+      wakeup: false,
+      error: undefined,
+    };
     return { ret: -Errno[errno], ...nothing, number: 0, ...this.#positions(), wakeupsQueued: undefined };
   }
 
@@ -131,7 +146,7 @@ export class MapDrains {
     const number = ++this.#number;
     const positions = this.#positions();
     counters.drains++;
-    this.#book(outcome);
+    this.#books.book(outcome);
     if (outcome.stopped) counters.stops++;
     this.#noteError(registered, outcome);
     const turns = outcome.drained + outcome.discarded;
@@ -144,18 +159,6 @@ export class MapDrains {
     else oldest.trim(ring.consumerLow);
     onEnded(registered, (clock.nowMs() - started) / 1000);
     return { ...outcome, number, ...positions, wakeupsQueued };
-  }
-
-  /** Counts what a drain has released since the last time: the books are right in the middle of a long one, too. */
-  #book(soFar: { drained: number; discarded: number }): void {
-    const { counters, ring } = this.#deps;
-    const { drained, discarded, position } = this.#booked;
-    // Read once: a thread that drains moves it on meanwhile, and what it releases between two reads would be booked nowhere.
-    const consumerPosition = ring.consumerPosition;
-    counters.drainedSamples += soFar.drained - drained;
-    counters.discardedSamples += soFar.discarded - discarded;
-    counters.releasedBytes += Number(consumerPosition - position);
-    this.#booked = { drained: soFar.drained, discarded: soFar.discarded, position: consumerPosition };
   }
 
   #positions(): { producerPos: bigint; consumerPos: bigint } {

@@ -7,6 +7,8 @@ import { checkRun, Errno, recordSize, type ReservationOffset, type UserRing } fr
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type { EmitTarget } from './handlers/index.js';
+import type { LedgerLine } from './ledger/ledger-line.js';
+import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters } from './map-counters.js';
 import type { OldestSample } from './oldest-sample.js';
 import { Reservations, type ReservationHolder } from './reservations.js';
@@ -17,6 +19,7 @@ export interface MapIntakeDeps {
   map: string;
   ring: UserRing;
   counters: MapCounters;
+  ledger: MapLedger;
   oldest: OldestSample;
   watchers: WakeupHub;
   clock: Clock;
@@ -34,6 +37,7 @@ export class MapIntake {
   readonly #deps: MapIntakeDeps;
   readonly #ring: UserRing;
   readonly #counters: MapCounters;
+  readonly #ledger: MapLedger;
   readonly #oldest: OldestSample;
   readonly #waiting: SpaceQueue;
   readonly #producer: Producer;
@@ -44,29 +48,36 @@ export class MapIntake {
     this.#deps = deps;
     this.#ring = deps.ring;
     this.#counters = deps.counters;
+    this.#ledger = deps.ledger;
     this.#oldest = deps.oldest;
     this.#waiting = waiting;
     this.#producer = producer;
-    this.#reservations = new Reservations(producer, deps.clock, deps.leaseMs, (count) =>
-      this.#leasesExpired(count),
-    );
+    this.#reservations = new Reservations(producer, deps.clock, deps.leaseMs, {
+      expired: (count) => this.#leasesExpired(count),
+      discarded: (position, size) => this.#ledger.discarded(lowOf(position), recordSize(size)),
+    });
   }
 
   get openReservations(): number {
     return this.#reservations.size;
   }
 
-  /** Stores a checked run that fits: the caller has looked at the room. */
-  store(run: Uint8Array, records: number): void {
+  /**
+   * Stores a checked run that fits: the caller has looked at the room.
+   * @param line whose samples they are
+   */
+  store(run: Uint8Array, records: number, line: LedgerLine = this.#ledger.daemon): void {
+    this.#ledger.beforeStore();
     this.#producer.outputRun(run);
-    this.stored(records, run.length);
+    this.stored(records, run.length, line);
   }
 
   /** Books what was stored, here or by the queue of waiting connections. */
-  stored(records: number, bytes: number): void {
+  stored(records: number, bytes: number, line: LedgerLine): void {
     if (records > 0) this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.nowMs());
     this.#counters.acceptedSamples += records;
     this.#counters.acceptedBytes += bytes;
+    if (records > 0) this.#ledger.accepted(line, records, bytes);
     this.#deps.onChanged();
   }
 
@@ -122,16 +133,17 @@ export class MapIntake {
         retryAfterMs: this.#deps.retryAfterMs(),
       });
     }
-    this.store(run, records);
+    this.store(run, records, this.#ledger.rest);
     return records;
   }
 
   /**
    * Reserves for a connection.
+   * @param line whose samples they are
    * @returns the position of the reservation
    * @throws RingbufdError NEVER_FITS, RING_FULL, LIMIT_RESERVATIONS
    */
-  reserve(holder: ReservationHolder, size: number): bigint {
+  reserve(holder: ReservationHolder, size: number, line: LedgerLine = this.#ledger.daemon): bigint {
     if (holder.openReservations >= this.#deps.maxReservations) {
       this.#counters.refuse('ENOMEM', 'reservation_limit');
       throw new RingbufdError('LIMIT_RESERVATIONS', `${holder.openReservations} reservations are open`);
@@ -141,6 +153,7 @@ export class MapIntake {
     // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
     const total = recordSize(size);
     const mustWait = total > this.#waiting.roomForNewcomers && total <= this.#ring.size;
+    this.#ledger.beforeStore();
     const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
     if (offset === -Errno.ENOSPC) {
       this.#counters.refuse('ENOSPC', 'ring_full');
@@ -163,13 +176,15 @@ export class MapIntake {
     this.#reservations.add(holder, position, offset, size);
     this.#counters.reservations++;
     this.#counters.acceptedSamples++;
-    this.#counters.acceptedBytes += recordSize(size);
+    this.#counters.acceptedBytes += total;
+    this.#ledger.reserved(line, total);
     return position;
   }
 
   /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE */
   submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
     this.#reservations.submit(holder, position, payload);
+    this.#ledger.submitted(lowOf(position));
     this.#deps.onChanged();
   }
 
@@ -218,4 +233,8 @@ export class MapIntake {
     this.#deps.onChanged();
     void this.#deps.watchers.wake(true, 0, this.#deps.drainNumber());
   }
+}
+
+function lowOf(position: bigint): number {
+  return Number(BigInt.asIntN(32, position));
 }

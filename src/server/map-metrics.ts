@@ -13,11 +13,9 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   accepted_bytes: ['acceptedBytes', 'Bytes that accepted records took in the ring'],
   samples_drained: ['drainedSamples', 'Samples that a handler answered for'],
   samples_discarded: ['discardedSamples', 'Discarded records that drains skipped'],
-  samples_dead_lettered: ['deadLetteredSamples', 'Samples put into a dead-letter map'],
-  released_bytes: [
-    'releasedBytes',
-    'Bytes of the records that drains gave back, discarded and dead-lettered ones included',
-  ],
+  samples_dead_lettered: ['deadLetteredSamples', 'Samples that went to a dead-letter map'],
+  samples_quarantined: ['quarantinedSamples', 'Samples that could not be verified after a crash'],
+  released_bytes: ['releasedBytes', 'Bytes of the records that left the ring, discarded ones included'],
   frames_accepted: ['acceptedFrames', 'OUTPUT frames and plain messages accepted as a whole'],
   frames_blocked: ['blockedFrames', 'OUTPUT frames and plain messages that waited for room'],
   reservations: ['reservations', 'Reservations made'],
@@ -50,7 +48,7 @@ const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> =
   ring_fill_ratio: [(map) => Math.min(1, map.ring.used / map.ring.size), 'Used bytes by size, 0 to 1'],
   samples_buffered: [
     (map) => map.counters.bufferedSamples,
-    'Records between consumer and producer position, by the books: accepted - drained - discarded - dead-lettered. Of no meaning on a direct map',
+    'Records between consumer and producer position, by the books: what was accepted and has not left the ring. Of no meaning on a direct map',
   ],
   oldest_sample_age_seconds: [
     (map) => (map.oldestAgeMs ?? 0) / 1000,

@@ -3,6 +3,7 @@ import { checkAttributes, Errno, type RingMode } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import { HostedMap, type MapAttributes, type MapObserver, type MapSettings } from './hosted-map.js';
+import type { LedgerMode } from './ledger/map-ledger.js';
 import { isValidName, NAME_RULE } from './names.js';
 
 export interface RegistrySettings extends MapSettings {
@@ -20,6 +21,7 @@ export interface MapRequest {
   mapFlags?: number;
   mode?: RingMode;
   durability?: string;
+  ledger?: LedgerMode;
 }
 
 /** The maps by name. */
@@ -57,22 +59,23 @@ export class MapRegistry {
   /**
    * Creates a map; the same again is no error.
    * @returns the map, and whether it is new
-   * @throws RingbufdError BAD_NAME, BAD_MAP_SIZE, MAP_TOO_BIG, DURABILITY, MAP_EXISTS, LIMIT_MAPS, LIMIT_RING_BYTES
+   * @throws RingbufdError BAD_NAME, BAD_MAP_SIZE, MAP_TOO_BIG, DURABILITY, MAP_EXISTS, LIMIT_MAPS, LIMIT_RING_BYTES, BAD_REQUEST
    */
   create(name: string, request: MapRequest): { map: HostedMap; created: boolean } {
     const attributes = checkRequest(name, request);
     const existing = this.#maps.get(name);
     if (existing !== undefined) {
-      const { maxEntries, mode, durability } = existing.attributes;
+      const { maxEntries, mode, durability, ledger } = existing.attributes;
       if (
         maxEntries === attributes.maxEntries &&
         mode === attributes.mode &&
-        durability === attributes.durability
+        durability === attributes.durability &&
+        ledger === attributes.ledger
       )
         return { map: existing, created: false };
       throw new RingbufdError(
         'MAP_EXISTS',
-        `map "${name}" has max_entries ${maxEntries}, mode ${mode}, durability ${durability}`,
+        `map "${name}" has max_entries ${maxEntries}, mode ${mode}, durability ${durability}, ledger ${ledger}`,
       );
     }
     if (this.#maps.size >= this.#settings.maxMaps)
@@ -109,6 +112,7 @@ function checkRequest(name: string, request: MapRequest): MapAttributes {
     mapFlags = 0,
     mode = 'managed',
     durability = 'memory',
+    ledger = 'count',
   } = request;
   const result = checkAttributes({ maxEntries, keySize, valueSize, mapFlags });
   if (result === -Errno.E2BIG) throw new RingbufdError('MAP_TOO_BIG', `max_entries ${maxEntries}`);
@@ -122,5 +126,7 @@ function checkRequest(name: string, request: MapRequest): MapAttributes {
       'DURABILITY',
       `durability "${durability}": there is no journal yet, only "memory"`,
     );
-  return { maxEntries, mode, durability };
+  if (mode === 'direct' && ledger !== 'count')
+    throw new RingbufdError('BAD_REQUEST', `ledger "${ledger}": a direct map has no ledger`);
+  return { maxEntries, mode, durability, ledger };
 }

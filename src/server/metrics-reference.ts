@@ -50,7 +50,7 @@ export function metricsReference(registry: Registry): string {
     '<!-- Generated: UPDATE_DOCS=1 npx vitest run test/docs -->',
     '`GET /metrics` is Prometheus text, `GET /v1/metrics` the same numbers as JSON. Beside the metrics below there are those of the process (`process_*`, `nodejs_*`).',
     'Looking at metrics changes nothing. Series of a map, and of a handler, go when it is deleted. The labels `map` and `handler` are names that operators gave, bounded by `limits.max_maps` and `limits.max_handlers_per_map`; all other labels come from closed lists.',
-    'Of a managed map, at any time: `samples_accepted = samples_drained + samples_discarded + samples_dead_lettered + samples_buffered`, and `accepted_bytes = released_bytes + ring_used_bytes`.',
+    'Of a managed map, at any time: `samples_accepted = samples_drained + samples_discarded + samples_dead_lettered + samples_quarantined + samples_buffered`, and `accepted_bytes = released_bytes + ring_used_bytes`. [LEDGER.md](LEDGER.md) says how that is proven, producer by producer.',
     markdownTable(['name', 'type', 'labels', 'unit', 'meaning'], metrics),
     '## Why a map refused something',
     'The `reason` of `ringbufd_refused_total`; `errno` beside it is the one that the caller was told. The `reason` of `ringbufd_requests_refused_total` is an error code of [ERRORS.md](ERRORS.md) in lower case, without its prefix.',

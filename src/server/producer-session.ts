@@ -3,6 +3,7 @@ import { CloseCode } from '../wire/index.js';
 import { catalogue } from './errors.js';
 import type { ConnectedProducer, HostedMap } from './hosted-map.js';
 import { MessageGate } from './message-gate.js';
+import type { LedgerLine } from './ledger/ledger-line.js';
 import type { ProducerState } from './producer-states.js';
 import type { ReservationHolder } from './reservations.js';
 import type { SessionSocket, SocketEvents } from './session-socket.js';
@@ -42,6 +43,8 @@ const closeCodes = {
 export abstract class ProducerSession implements SocketEvents, ConnectedProducer, ReservationHolder {
   openReservations = 0;
   readonly state: ProducerState;
+  /** Where the ledger books what this connection stores. */
+  protected readonly line: LedgerLine;
   protected readonly map: HostedMap;
   protected readonly options: SessionOptions;
   protected readonly gate: MessageGate;
@@ -55,6 +58,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     this.options = options;
     this.map = options.map;
     this.state = options.state;
+    this.line = options.map.ledger.lineOf(options.state.id);
     this.gate = new MessageGate(
       socket,
       (data, isBinary) => this.handle(data, isBinary),
@@ -133,7 +137,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
 
   /** Stores a checked run that fits now. */
   protected store(run: Uint8Array, records: number): void {
-    this.map.intake.store(run, records);
+    this.map.intake.store(run, records, this.line);
     this.state.stored(records, run.length, this.map.ring);
   }
 
@@ -159,7 +163,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       atomic,
       stored: (records, bytes) => {
         this.state.stored(records, bytes, this.map.ring);
-        this.map.intake.stored(records, bytes);
+        this.map.intake.stored(records, bytes, this.line);
         onStored(records);
       },
       done: () => {

@@ -82,9 +82,12 @@ export class ProducerStates {
   readonly #clock: Clock;
   readonly #max: number;
   readonly #ttlMs: number;
+  readonly #onForgotten: (id: string) => void;
 
-  constructor(clock: Clock, max: number, ttlMs: number) {
+  /** @param onForgotten called with each producer id whose state goes */
+  constructor(clock: Clock, max: number, ttlMs: number, onForgotten: (id: string) => void = () => undefined) {
     this.#clock = clock;
+    this.#onForgotten = onForgotten;
     this.#max = max;
     this.#ttlMs = ttlMs;
   }
@@ -128,7 +131,9 @@ export class ProducerStates {
     const oldEnough = this.#clock.nowMs() - this.#ttlMs;
     for (const [id, state] of this.#states) {
       if (this.#states.size < this.#max) return;
-      if (state.connection === undefined && state.lastSeenMs <= oldEnough) this.#states.delete(id);
+      if (state.connection !== undefined || state.lastSeenMs > oldEnough) continue;
+      this.#states.delete(id);
+      this.#onForgotten(id);
     }
     if (this.#states.size >= this.#max)
       throw new RingbufdError('LIMIT_PRODUCERS', `${this.#max} producer ids are remembered on this map`);

@@ -15,6 +15,14 @@ interface Reservation {
   deadlineMs: number;
 }
 
+/** Who wants to know what becomes of reservations. */
+export interface ReservationEvents {
+  /** Leases ran out, and their records became discards. */
+  expired(count: number): void;
+  /** A record became a discard. @param size payload bytes that were reserved */
+  discarded(position: bigint, size: number): void;
+}
+
 /** Expired positions remembered per map, so that a late SUBMIT gets ESTALE and not ENOENT. */
 const REMEMBERED_EXPIRED = 1024;
 
@@ -26,17 +34,16 @@ export class Reservations {
   readonly #producer: Producer;
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  readonly #onExpired: (count: number) => void;
+  readonly #events: ReservationEvents;
   readonly #open = new Map<bigint, Reservation>();
   readonly #expired = new Map<bigint, ReservationHolder>();
   #cancelTimer: (() => void) | undefined;
 
-  /** @param onExpired called after leases ran out and their records became discards */
-  constructor(producer: Producer, clock: Clock, leaseMs: number, onExpired: (count: number) => void) {
+  constructor(producer: Producer, clock: Clock, leaseMs: number, events: ReservationEvents) {
     this.#producer = producer;
     this.#clock = clock;
     this.#leaseMs = leaseMs;
-    this.#onExpired = onExpired;
+    this.#events = events;
   }
 
   get size(): number {
@@ -67,9 +74,7 @@ export class Reservations {
 
   /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED */
   discard(holder: ReservationHolder, position: bigint): void {
-    const reservation = this.#find(holder, position);
-    this.#producer.discard(reservation.offset);
-    this.#remove(position, reservation);
+    this.#discard(position, this.#find(holder, position));
   }
 
   /** Discards everything that `holder` has open; returns how many that were. */
@@ -78,8 +83,7 @@ export class Reservations {
     let abandoned = 0;
     for (const [position, reservation] of this.#open) {
       if (reservation.holder !== holder) continue;
-      this.#producer.discard(reservation.offset);
-      this.#remove(position, reservation);
+      this.#discard(position, reservation);
       abandoned++;
       // The rest of the table is other connections'.
       if (holder.openReservations === 0) break;
@@ -103,6 +107,12 @@ export class Reservations {
     throw new RingbufdError('NO_RESERVATION', `nothing is reserved by this connection at ${position}`);
   }
 
+  #discard(position: bigint, reservation: Reservation): void {
+    this.#producer.discard(reservation.offset);
+    this.#events.discarded(position, reservation.size);
+    this.#remove(position, reservation);
+  }
+
   #remove(position: bigint, reservation: Reservation): void {
     this.#open.delete(position);
     reservation.holder.openReservations--;
@@ -117,12 +127,11 @@ export class Reservations {
         this.#cancelTimer = this.#clock.after(reservation.deadlineMs - now, () => this.#expire());
         break;
       }
-      this.#producer.discard(reservation.offset);
-      this.#remove(position, reservation);
+      this.#discard(position, reservation);
       this.#remember(position, reservation.holder);
       expired++;
     }
-    if (expired > 0) this.#onExpired(expired);
+    if (expired > 0) this.#events.expired(expired);
   }
 
   #remember(position: bigint, holder: ReservationHolder): void {

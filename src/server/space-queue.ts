@@ -22,6 +22,8 @@ export class SpaceQueue {
   readonly #producer: Producer;
   readonly #waiting: WaitingRun[] = [];
   #serving = false;
+  /** Called before bytes of the ring are written over. */
+  beforeStore: () => void = () => undefined;
   /** Bytes of room that are kept for what a handler may emit. */
   #held = 0;
 
@@ -90,6 +92,7 @@ export class SpaceQueue {
     const fits =
       missing > room && head.atomic ? { records: 0, bytes: 0 } : prefixThatFits(head.view, head.at, room);
     if (fits.records === 0) return;
+    this.beforeStore();
     this.#producer.outputRun(head.run.subarray(head.at, head.at + fits.bytes));
     head.at += fits.bytes;
     head.stored(fits.records, fits.bytes);

@@ -65,3 +65,4 @@ export {
 export { decodeHandlerClientFrame, decodeHandlerServerFrame, deliveredSamples } from './handler-decode.js';
 export { encodeHandlerClientFrame, encodeHandlerServerFrame, startDeliver } from './handler-encode.js';
 export { decodeBase64, encodeBase64 } from './base64.js';
+export { addToSum, formatSum, hashPayload, SampleHash } from './sample-hash.js';

@@ -42,6 +42,7 @@ const CALLS: [method: string, path: string, scope: string, body: string[]][] = [
   ['get', '/v1/maps/{map}', 'read', []],
   ['delete', '/v1/maps/{map}', 'admin', []],
   ['get', '/v1/maps/{map}/query', 'read', []],
+  ['get', '/v1/maps/{map}/ledger', 'read', []],
   ['get', '/v1/maps/{map}/samples', 'read', []],
   [
     'post',

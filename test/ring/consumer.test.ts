@@ -24,6 +24,7 @@ describe('a drain', () => {
     expect(raw.consumer.report).toEqual({
       drained: 3,
       discarded: 0,
+      discardedBytes: 0,
       stopped: false,
       wakeup: true,
       error: undefined,

@@ -27,6 +27,7 @@ const settings: RegistrySettings = {
   maxProducers: 100,
   maxReservationsPerConnection: 100,
   maxHandlers: 16,
+  maxLedgerRuns: 1024,
   maxDiskBytes: 2 ** 30,
   maxMaps: 100,
   maxTotalRingBytes: 2 ** 30,

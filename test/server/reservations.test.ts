@@ -11,6 +11,7 @@ describe('reservations', () => {
   let ring: UserRing;
   let producer: Producer;
   let expired: number[];
+  let discarded: [position: bigint, size: number][];
   let table: Reservations;
   let alice: ReservationHolder;
   let bob: ReservationHolder;
@@ -20,7 +21,11 @@ describe('reservations', () => {
     ring = createUserRing({ maxEntries: 65536 });
     producer = new Producer(ring);
     expired = [];
-    table = new Reservations(producer, clock, LEASE, (count) => void expired.push(count));
+    discarded = [];
+    table = new Reservations(producer, clock, LEASE, {
+      expired: (count) => void expired.push(count),
+      discarded: (position, size) => void discarded.push([position, size]),
+    });
     alice = { openReservations: 0 };
     bob = { openReservations: 0 };
   });

@@ -55,6 +55,9 @@ export async function assertMapConserved(daemon: TestDaemon, map: string): Promi
   expect(after.counters.accepted_bytes).toBe(Number(after.producer_pos));
   expectBalanced(map, after);
   await rest.expect(204, 'DELETE', `/v1/maps/${map}/handlers/${HANDLER}`);
+  const ledger = await rest.expect(200, 'GET', `/v1/maps/${map}/ledger?limit=100000`);
+  const failing = (ledger.checks as { holds: boolean }[]).filter(({ holds }) => !holds);
+  expect({ map, holds: ledger.holds, failing }).toEqual({ map, holds: true, failing: [] });
 }
 
 function expectBalanced(map: string, { counters }: MapBody): void {

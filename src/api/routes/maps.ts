@@ -52,7 +52,7 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
       },
     },
     async (request, reply) => {
-      const { max_entries, key_size, value_size, map_flags, mode, durability } = request.body;
+      const { max_entries, key_size, value_size, map_flags, mode, durability, ledger } = request.body;
       const { map, created } = maps.create(request.params.map, {
         maxEntries: max_entries,
         keySize: key_size,
@@ -60,6 +60,7 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
         mapFlags: map_flags,
         mode,
         durability,
+        ledger,
       });
       return reply.code(created ? 201 : 200).send(viewMap(map));
     },

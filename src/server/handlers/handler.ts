@@ -5,7 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { TSchema } from 'typebox';
-import type { Dynptr, SampleRun, UserRing, Verdict } from '../../ring/index.js';
+import type { Dynptr, ReleasedSoFar, SampleRun, UserRing, Verdict } from '../../ring/index.js';
 import type { Clock } from '../clock.js';
 
 /** What a handler may know of the drain that calls it. */
@@ -80,11 +80,9 @@ export interface WorkerDrain {
 }
 
 /** What a drain in a thread came to. */
-export interface WorkerOutcome {
+export interface WorkerOutcome extends ReleasedSoFar {
   /** Samples released, or a negative errno. */
   ret: number;
-  drained: number;
-  discarded: number;
   stopped: boolean;
   error: unknown;
 }
@@ -104,9 +102,14 @@ export interface WorkerHandler {
   /**
    * Drains. Does not reject for what the code does. When it resolves, the thread releases nothing any more.
    * @param ring a managed ring whose busy bit is held meanwhile
-   * @param onProgress the consumer position has moved
+   * @param onProgress the consumer position has moved; what was released up to `consumerLow`, unless it moves too fast
+   *   to be read
    */
-  drain(ring: UserRing, request: WorkerDrain, onProgress: () => void): Promise<WorkerOutcome>;
+  drain(
+    ring: UserRing,
+    request: WorkerDrain,
+    onProgress: (soFar?: ReleasedSoFar, consumerLow?: number) => void,
+  ): Promise<WorkerOutcome>;
   /** The handler is being replaced or removed: the drain under way is to end behind the sample at hand. */
   wrapUp(): void;
   state(): Record<string, unknown>;

@@ -224,7 +224,9 @@ describe('a wasm handler', () => {
     const start = 2n ** 32n * 5n - 16n;
     map.ring.consumerPosition = start;
     map.ring.producerPosition = start;
-    map.counters.releasedBytes = Number(start);
+    // The books of a map that has seen so much.
+    map.counters.acceptedBytes = map.counters.releasedBytes = Number(start);
+    map.ledger.beforeRestart.acceptedBytes = map.ledger.beforeRestart.drainedBytes = Number(start);
     store(map, 'a', 'b', 'c', 'L');
     expect(await drain(map)).toMatchObject({ ret: -110, drained: 3, consumerPos: start + 48n });
     expect([map.ring.consumerPosition, map.ring.used]).toEqual([start + 48n, 16]);

@@ -6,6 +6,7 @@ import { afterAll, afterEach, expect } from 'vitest';
 import { records } from '../../../src/ring/index.js';
 import { systemClock } from '../../../src/server/clock.js';
 import type { HostedMap } from '../../../src/server/hosted-map.js';
+import { reportLedger } from '../../../src/server/ledger/ledger-report.js';
 import type { DrainResult } from '../../../src/server/map-drains.js';
 import { MapRegistry } from '../../../src/server/map-registry.js';
 import { store } from '../hosted.js';
@@ -47,6 +48,7 @@ export function useWorkerRig(): WorkerRig {
       maxProducers: 100,
       maxReservationsPerConnection: 100,
       maxHandlers: 16,
+      maxLedgerRuns: 1024,
       maxDiskBytes: 2 ** 30,
       maxMaps: 1000,
       maxTotalRingBytes: 2 ** 30,
@@ -114,4 +116,5 @@ export function assertConserved(map: HostedMap): void {
   });
   expect(held.reduce((sum, { length }) => sum + Math.ceil((length + 8) / 8) * 8, 0)).toBe(ring.used);
   expect(counters.releasedBytes).toBe(Number(ring.consumerPosition));
+  if (ring.mode === 'managed') expect(reportLedger(map).checks.filter(({ holds }) => !holds)).toEqual([]);
 }

@@ -6,15 +6,15 @@
  * consumer position finds the entry that belongs to it, and that entry is complete: it was written before the
  * release that made it valid, and is not written again before the next one.
  */
-import type { DrainReport, ReleaseLedger, UserRing } from '../../../ring/index.js';
+import type { DrainReport, ReleasedSoFar, ReleaseLedger, UserRing } from '../../../ring/index.js';
 
 /** Maps that one handler may emit into. */
 export const MAX_EMIT_TARGETS = 4;
 
 /** Released so far in one drain. */
-export interface ReleasedCounts {
-  drained: number;
-  discarded: number;
+export interface ReleasedCounts extends ReleasedSoFar {
+  /** Low half of the consumer position behind them. */
+  consumerLow: number;
   /** Bytes in the emit log of each target, up to the last released sample. */
   emitted: number[];
 }
@@ -22,7 +22,9 @@ export interface ReleasedCounts {
 const LOW = 0;
 const DRAINED = 1;
 const DISCARDED = 2;
-const EMITTED = 3;
+/** Modulo 2^32. */
+const DISCARDED_BYTES = 3;
+const EMITTED = 4;
 const ENTRY_WORDS = EMITTED + MAX_EMIT_TARGETS;
 /** Behind the entries: 1 once the drain is to end. */
 const END_ASKED = 2 * ENTRY_WORDS;
@@ -74,6 +76,7 @@ export class DrainLedger implements ReleaseLedger {
     Atomics.store(words, entry + LOW, NO_POSITION);
     words[entry + DRAINED] = report.drained;
     words[entry + DISCARDED] = report.discarded;
+    words[entry + DISCARDED_BYTES] = report.discardedBytes;
     for (let target = 0; target < MAX_EMIT_TARGETS; target++)
       words[entry + EMITTED + target] = this.emitted[target]!;
     Atomics.store(words, entry + LOW, consumerLow);
@@ -90,6 +93,8 @@ export class DrainLedger implements ReleaseLedger {
       for (const entry of [0, ENTRY_WORDS]) {
         if (Atomics.load(this.#words, entry + LOW) !== low) continue;
         const counts = {
+          consumerLow: low,
+          discardedBytes: Atomics.load(this.#words, entry + DISCARDED_BYTES) >>> 0,
           drained: Atomics.load(this.#words, entry + DRAINED),
           discarded: Atomics.load(this.#words, entry + DISCARDED),
           emitted: Array.from({ length: MAX_EMIT_TARGETS }, (_, target) =>

@@ -2,7 +2,7 @@
  * A handler whose code runs in a thread of its own, on the ring itself. Whatever the code does costs its map a drain, and
  * the thread: a drain that fails leaves the consumer position at the last sample that the code has answered for.
  */
-import { Errno, type UserRing } from '../../../ring/index.js';
+import { Errno, type ReleasedSoFar, type UserRing } from '../../../ring/index.js';
 import type { HandlerDeps, WorkerDrain, WorkerHandler, WorkerOutcome } from '../handler.js';
 import { DrainLedger, type ReleasedCounts } from './drain-ledger.js';
 import { EmitCredit, type EmitTarget } from './emit-credit.js';
@@ -96,14 +96,18 @@ export class ThreadedHandler implements WorkerHandler {
    * One drain of a managed ring that is not being drained. Never rejects for what the code does.
    * @param onProgress the consumer position has moved
    */
-  async drain(ring: UserRing, request: WorkerDrain, onProgress: () => void): Promise<WorkerOutcome> {
+  async drain(
+    ring: UserRing,
+    request: WorkerDrain,
+    onProgress: (soFar?: ReleasedSoFar, consumerLow?: number) => void,
+  ): Promise<WorkerOutcome> {
     try {
       ring.share();
     } catch (error) {
-      return { ret: -Errno.ENOMEM, drained: 0, discarded: 0, stopped: false, error };
+      return { ret: -Errno.ENOMEM, drained: 0, discarded: 0, discardedBytes: 0, stopped: false, error };
     }
     const thread = await this.#readyThread();
-    if (!(thread instanceof HandlerThread)) return { ...thread, drained: 0, discarded: 0 };
+    if (!(thread instanceof HandlerThread)) return { ...thread, drained: 0, discarded: 0, discardedBytes: 0 };
     const ledger = this.#ledger;
     ledger.open(ring.consumerLow);
     if (this.#wrappingUp) ledger.askEnd();
@@ -115,7 +119,7 @@ export class ThreadedHandler implements WorkerHandler {
       seen = ring.consumerLow;
       const counts = ledger.read(ring);
       if (counts !== undefined) this.#emits.apply(counts.emitted);
-      onProgress();
+      onProgress(counts, counts?.consumerLow);
     };
     const stopWatching = this.#watch(moved);
     const answer = await thread.drain(
@@ -139,8 +143,8 @@ export class ThreadedHandler implements WorkerHandler {
     this.#emits.end(released.emitted);
     this.#samples += released.drained;
     const { ret, stopped, error } = await this.#outcomeOf(answer);
-    const { drained, discarded } = released;
-    return { ret: ret === 0 ? drained : ret, drained, discarded, stopped, error };
+    const { drained, discarded, discardedBytes } = released;
+    return { ret: ret === 0 ? drained : ret, drained, discarded, discardedBytes, stopped, error };
   }
 
   wrapUp(): void {
