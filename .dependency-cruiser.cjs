@@ -54,9 +54,11 @@ module.exports = {
         'wire',
         'ring/errno\\.ts$',
         'server/(config|tokens|names|trigger|request-guard)[a-z-]*\\.ts$',
+        'server/journal/(inspect|migrate)\\.ts$',
+        'server/errors\\.ts$',
         'version\\.ts$',
       ],
-      'commands use the SDK and the configuration',
+      'commands use the SDK, the configuration and, offline, the journals of a data directory',
     ),
     only(
       'app-composes',

@@ -3,7 +3,9 @@ import { ConfigError, formatProblem } from '../server/config.js';
 import { VERSION } from '../version.js';
 import { CliError, type CliIo } from './cli-io.js';
 import { addCheckConfigCommand } from './commands/check-config.js';
+import { addInspectCommand } from './commands/inspect.js';
 import { addLoadCommand } from './commands/load.js';
+import { addMigrateCommand } from './commands/migrate.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
 import { addVerifyCommand } from './commands/verify.js';
@@ -11,7 +13,15 @@ import { addVerifyCommand } from './commands/verify.js';
 export { CliError, type CliIo } from './cli-io.js';
 export { explainListenError } from './listen-error.js';
 
-const commands = [addServeCommand, addCheckConfigCommand, addTokenCommand, addLoadCommand, addVerifyCommand];
+const commands = [
+  addServeCommand,
+  addCheckConfigCommand,
+  addTokenCommand,
+  addLoadCommand,
+  addVerifyCommand,
+  addInspectCommand,
+  addMigrateCommand,
+];
 
 /**
  * Runs one command line.

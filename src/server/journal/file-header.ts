@@ -1,7 +1,15 @@
 import { checkAttributes } from '../../ring/index.js';
 import type { Salt } from './checksum.js';
 import { structureCrc } from './checksum.js';
-import { FORMAT_VERSION, header, HEADER_BYTES, HEADER_MAGIC, NAME_BYTES } from './layout.js';
+import type { JournalFile } from './journal-file.js';
+import {
+  FORMAT_VERSION,
+  header,
+  HEADER_BYTES,
+  HEADER_COPIES_AT,
+  HEADER_MAGIC,
+  NAME_BYTES,
+} from './layout.js';
 
 /** What a journal file says of itself. Written once. */
 export interface FileHeader {
@@ -52,6 +60,19 @@ export function decodeHeader(bytes: Uint8Array): FileHeader | string {
     salt: Int32Array.from({ length: 4 }, (_, index) => view.getInt32(header.salt + 4 * index, true)),
     createdMs: Number(view.getBigUint64(header.createdMs, true)),
   };
+}
+
+/** The header of a journal file, from the copy that verifies; or why there is none. */
+export async function readHeader(file: JournalFile): Promise<FileHeader | string> {
+  let reason = '';
+  for (const at of HEADER_COPIES_AT) {
+    const bytes = new Uint8Array(HEADER_BYTES);
+    await file.read(at, bytes);
+    const found = decodeHeader(bytes);
+    if (typeof found !== 'string') return found;
+    if (reason === '') reason = found;
+  }
+  return reason;
 }
 
 function putName(bytes: Uint8Array, at: number, name: string): number {

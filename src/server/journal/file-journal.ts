@@ -32,7 +32,9 @@ export type Endings = Map<bigint, 'sample' | 'discard'>;
  */
 export class FileJournal implements Journal {
   readonly durability: Exclude<Durability, 'memory'>;
-  readonly #options: FileJournalOptions;
+  readonly #options: Omit<FileJournalOptions, 'recovery'>;
+  /** Until it is attached: it holds the records. */
+  #recovery: Recovery | undefined;
   readonly #file: JournalFile;
   readonly #onClosed: () => void;
   #host: JournalHost | undefined;
@@ -49,7 +51,9 @@ export class FileJournal implements Journal {
   constructor(file: JournalFile, options: FileJournalOptions, onClosed: () => void = () => {}) {
     this.durability = options.durability;
     this.#file = file;
-    this.#options = options;
+    const { recovery, ...others } = options;
+    this.#recovery = recovery;
+    this.#options = others;
     this.#onClosed = onClosed;
   }
 
@@ -58,11 +62,13 @@ export class FileJournal implements Journal {
   }
 
   attach(host: JournalHost): RecoveredMap | undefined {
-    if (this.#host !== undefined) throw new Error('this journal has a host already');
-    const { header, recovery, staging } = this.#options;
+    const recovery = this.#recovery;
+    if (recovery === undefined) throw new Error('this journal has a host already');
+    const { header, staging } = this.#options;
     if (host.ring.size !== header.maxEntries)
       throw new RangeError(`the ring has ${host.ring.size} bytes, the journal ${header.maxEntries}`);
     this.#host = host;
+    this.#recovery = undefined;
     this.#writer = new CommitWriter(this.#file, {
       header,
       staging,

@@ -1,27 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
-import { encodeCommit, NO_COUNTERS, type CommitRecord } from './commit-record.js';
+import type { CommitRecord } from './commit-record.js';
 import { DirectoryLock } from './directory-lock.js';
+import { newSalt, writeEmptyJournal } from './empty-journal.js';
 import { classifyFailure, Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
-import { decodeHeader, encodeHeader, type FileHeader } from './file-header.js';
-import type { Durability, Journal, JournalStore } from './journal.js';
+import { readHeader, type FileHeader } from './file-header.js';
+import type { Durability, Journal, JournalStore, Quarantine } from './journal.js';
 import { DiskFile, type JournalFile } from './journal-file.js';
-import {
-  commitSlotAt,
-  fileSize,
-  HEADER_BYTES,
-  HEADER_COPIES_AT,
-  imageAt,
-  tableBytesFor,
-  tableAt,
-} from './layout.js';
+import { journalDirectory, journalPath, quarantineDirectory, syncDirectory } from './journal-paths.js';
+import { fileSize, tableBytesFor } from './layout.js';
 import { MemoryJournal } from './memory-journal.js';
-import { NO_TABLE } from './producer-book.js';
 import { quarantineFiles } from './quarantine.js';
+import { rebuildJournal } from './rebuild.js';
 import { recover, type Recovery } from './recovery.js';
 import { Staging } from './staging.js';
 
@@ -34,8 +26,6 @@ export interface FileStoreOptions {
   /** Bytes of damaged records that are kept aside for one map. */
   maxQuarantineBytes: number;
 }
-
-const ZEROS = new Uint8Array(1024 * 1024);
 
 /** Journals as files, `DIR/journal/{map}.ring`, behind the lock of the data directory. */
 export class FileStore implements JournalStore {
@@ -109,7 +99,7 @@ export class FileStore implements JournalStore {
       incarnation: fields.incarnation,
       maxEntries: fields.maxEntries,
       tableBytes: tableBytesFor(this.#options.maxProducers),
-      salt: new Int32Array(new Uint8Array(randomBytes(16)).buffer),
+      salt: newSalt(),
       createdMs: this.#options.clock.wallMs(),
     };
     const unfinished = `${path}.new`;
@@ -140,6 +130,7 @@ export class FileStore implements JournalStore {
     map: string,
     maxEntries: number,
   ): Promise<{ file: JournalFile; header: FileHeader; recovery: Recovery }> {
+    let quarantined: readonly Quarantine[];
     try {
       const header = await readHeader(file);
       if (typeof header === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${header}`);
@@ -158,25 +149,22 @@ export class FileStore implements JournalStore {
       const recovery = await recover(file, header, aside);
       if (recovery === undefined)
         throw new RingbufdError('JOURNAL_DAMAGED', `${path}: no commit record verifies`);
-      return { file, header, recovery };
+      const tableBytes = tableBytesFor(this.#options.maxProducers);
+      if (header.tableBytes >= tableBytes) return { file, header, recovery };
+      // The limit was raised: the tables have to grow.
+      await rebuildJournal(path, header, recovery, { maxEntries, tableBytes });
+      quarantined = recovery.found?.quarantined ?? [];
     } catch (error) {
       await file.close();
       throw error;
     }
+    await file.close();
+    const again = await this.#takeUp(await DiskFile.open(path, 'write'), path, map, maxEntries);
+    const { found } = again.recovery;
+    return found === undefined
+      ? again
+      : { ...again, recovery: { ...again.recovery, found: { ...found, quarantined } } };
   }
-}
-
-/** Where the journals of a data directory are. */
-export function journalDirectory(dataDir: string): string {
-  return join(dataDir, 'journal');
-}
-
-function journalPath(directory: string, map: string): string {
-  return join(directory, `${map}.ring`);
-}
-
-function quarantineDirectory(directory: string, map: string): string {
-  return join(directory, 'quarantine', map);
 }
 
 async function openExisting(path: string): Promise<DiskFile | undefined> {
@@ -186,53 +174,6 @@ async function openExisting(path: string): Promise<DiskFile | undefined> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** The header of a journal file, from the copy that verifies; or why there is none. */
-export async function readHeader(file: JournalFile): Promise<FileHeader | string> {
-  let reason = '';
-  for (const at of HEADER_COPIES_AT) {
-    const bytes = new Uint8Array(HEADER_BYTES);
-    await file.read(at, bytes);
-    const found = decodeHeader(bytes);
-    if (typeof found !== 'string') return found;
-    if (reason === '') reason = found;
-  }
-  return reason;
-}
-
-/**
- * Writes a journal that holds nothing yet. All but the producer tables, of which most maps need little, is written and
- * not left as holes: a map that could be created does not run out of disk later.
- */
-export async function writeEmptyJournal(
-  file: DiskFile,
-  header: FileHeader,
-  durability: 'written' | 'synced',
-): Promise<CommitRecord> {
-  const size = fileSize(header.maxEntries, header.tableBytes);
-  await file.truncate(size);
-  await writeZeros(file, 0, tableAt(0, 0, header.tableBytes));
-  await writeZeros(file, imageAt(header.tableBytes), size);
-  const encoded = encodeHeader(header);
-  for (const at of HEADER_COPIES_AT) await file.write(at, encoded);
-  const last: CommitRecord = {
-    number: 0,
-    producerPos: 0n,
-    consumerPos: 0n,
-    rangeStart: 0n,
-    digest: 0,
-    durability,
-    counters: NO_COUNTERS,
-    table: NO_TABLE,
-  };
-  await file.write(commitSlotAt(0), encodeCommit(last, []));
-  return last;
-}
-
-async function writeZeros(file: JournalFile, from: number, to: number): Promise<void> {
-  for (let at = from; at < to; at += ZEROS.length)
-    await file.write(at, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)));
 }
 
 function emptyRecovery(last: CommitRecord): Recovery {
@@ -245,14 +186,4 @@ function emptyRecovery(last: CommitRecord): Recovery {
     start: 0n,
     repairs: [],
   };
-}
-
-/** A rename or a removal is on the disk only when its directory is. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

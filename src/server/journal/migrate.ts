@@ -1,0 +1,60 @@
+import { RingbufdError } from '../errors.js';
+import { DirectoryLock } from './directory-lock.js';
+import { readHeader } from './file-header.js';
+import type { RecoveredMap } from './journal.js';
+import { DiskFile } from './journal-file.js';
+import { journalDirectory, journalPath, quarantineDirectory } from './journal-paths.js';
+import { quarantineFiles } from './quarantine.js';
+import { rebuildJournal } from './rebuild.js';
+import { recover } from './recovery.js';
+
+/** What became of a journal. */
+export interface Migration {
+  readonly path: string;
+  /** Bytes of the ring before and after. */
+  readonly before: number;
+  readonly after: number;
+  readonly found: RecoveredMap;
+}
+
+/**
+ * Gives the journal of a map another ring size, while no daemon runs on the data directory.
+ * @param maxEntries of the new ring, valid
+ * @throws RingbufdError DATA_DIR_LOCKED, NO_MAP, JOURNAL_DAMAGED, NEVER_FITS
+ */
+export async function migrateJournal(dataDir: string, map: string, maxEntries: number): Promise<Migration> {
+  const lock = await DirectoryLock.acquire(dataDir);
+  try {
+    const directory = journalDirectory(dataDir);
+    const path = journalPath(directory, map);
+    const file = await DiskFile.open(path, 'write').catch((error: unknown) => {
+      throw new RingbufdError('NO_MAP', `there is no journal ${path}`, { cause: error });
+    });
+    try {
+      const header = await readHeader(file);
+      if (typeof header === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${header}`);
+      const aside = quarantineFiles(
+        quarantineDirectory(directory, map),
+        header.incarnation,
+        header.maxEntries,
+      );
+      const recovery = await recover(file, header, aside);
+      if (recovery?.found === undefined)
+        throw new RingbufdError('JOURNAL_DAMAGED', `${path}: no commit record verifies`);
+      const { found } = recovery;
+      const buffered = found.producerPos - found.consumerPos;
+      if (buffered > BigInt(maxEntries))
+        throw new RingbufdError(
+          'NEVER_FITS',
+          `${buffered} bytes are in the ring of map "${map}": drain it first`,
+        );
+      if (header.maxEntries !== maxEntries)
+        await rebuildJournal(path, header, recovery, { maxEntries, tableBytes: header.tableBytes });
+      return { path, before: header.maxEntries, after: maxEntries, found };
+    } finally {
+      await file.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
