@@ -40,15 +40,18 @@ const SCOPES: Record<string, Action | 'public'> = {
   'GET /v1/maps/:map': 'read',
   'DELETE /v1/maps/:map': 'admin',
   'GET /v1/maps/:map/query': 'read',
+  'GET /v1/maps/:map/ledger': 'read',
   'GET /v1/maps/:map/samples': 'read',
   'POST /v1/maps/:map/samples': 'produce',
   'GET /v1/maps/:map/handlers': 'read',
   'PUT /v1/maps/:map/handlers/:handler': 'admin',
   'GET /v1/maps/:map/handlers/:handler': 'read',
+  'PUT /v1/maps/:map/handlers/:handler/module': 'admin',
   'DELETE /v1/maps/:map/handlers/:handler': 'admin',
   'POST /v1/maps/:map/drain': 'drain',
   'GET /v1/maps/:map/producers': 'read',
   'GET /v1/maps/:map/produce': 'produce',
+  'GET /v1/maps/:map/handlers/:handler/attach': 'drain',
   'DELETE /v1/maps/:map/producers/:producer': 'admin',
   'GET /metrics': 'read',
   'GET /v1/metrics': 'read',
@@ -61,12 +64,18 @@ const SCOPES: Record<string, Action | 'public'> = {
 const isPlumbing = ({ method, url }: RegisteredRoute): boolean =>
   /^\/docs(\/|$)/.test(url) || method === 'OPTIONS';
 
+/** Content types other than JSON, by the last part of the path. */
+const BODY_TYPES: Record<string, string> = {
+  samples: 'application/vnd.ringbuf.records',
+  module: 'application/wasm',
+};
+
 /** A name like a map's does for every parameter. */
 const call = (route: string, headers: Record<string, string> = {}): Promise<RestAnswer> => {
   const [method, url] = route.split(' ') as [RestMethod, string];
   const path = url.replace(':map', 'm').replace(/:[a-z]+/g, 'x');
   const body = method === 'PUT' || method === 'POST' ? '{' : undefined;
-  const type = url.endsWith('/samples') ? 'application/vnd.ringbuf.records' : 'application/json';
+  const type = BODY_TYPES[url.split('/').at(-1)!] ?? 'application/json';
   return daemon.rest.send(method, path, body, { ...(body && { 'content-type': type }), ...headers });
 };
 const bearer = (name: string) => ({ authorization: `Bearer secret-${name}` });
