@@ -54,7 +54,7 @@ async function serve(config: Config, warnings: readonly ConfigProblem[]): Promis
   try {
     app = await buildApp(config, { logger });
     const { url } = await app.listen();
-    const ready = { ready: true, url, pid: process.pid, version: VERSION, maps: config.maps.length };
+    const ready = { ready: true, url, pid: process.pid, version: VERSION, maps: app.daemon.maps.size };
     process.stdout.write(`${JSON.stringify(ready)}\n`);
   } catch (error) {
     grace.uninstall();

@@ -82,7 +82,8 @@ const TokenSchema = Type.Object(
   closed,
 );
 
-const HandlerSchema = Type.Object(
+/** A handler as a configuration declares it, and as the registry keeps it. */
+export const HandlerSchema = Type.Object(
   {
     name: name('handler'),
     kind: Type.String({
@@ -98,7 +99,8 @@ const HandlerSchema = Type.Object(
   closed,
 );
 
-const MapSchema = Type.Object(
+/** A map as a configuration declares it, and as the registry keeps it. */
+export const MapSchema = Type.Object(
   {
     name: name('map'),
     max_entries: Type.Refine(
@@ -322,7 +324,7 @@ export const ConfigSchema = Type.Object(
       default: './data',
       minLength: 1,
       description:
-        'Directory for files that the daemon writes, relative to the working directory; created when missing.',
+        'Directory for files that the daemon writes, relative to the working directory; created when missing. Maps and handlers made over REST are kept there.',
     }),
     handlers_dir: Type.String({
       default: '',

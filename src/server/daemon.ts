@@ -12,6 +12,8 @@ import { Events } from './events.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HostedMap, MapObserver } from './hosted-map.js';
 import { MapRegistry } from './map-registry.js';
+import { KeptRegistry } from './registry/kept-registry.js';
+import { RegistryFile } from './registry/registry-file.js';
 import { RequestGuard } from './request-guard.js';
 import { TokenStore } from './tokens.js';
 import { WsGateway } from './ws-gateway.js';
@@ -29,6 +31,8 @@ export interface Daemon {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maps: MapRegistry;
+  /** What was made over REST, on the disk. */
+  readonly kept: KeptRegistry;
   readonly scheduler: DrainScheduler;
   readonly events: Events;
   readonly access: AccessControl;
@@ -47,8 +51,8 @@ export interface Daemon {
 const DRAIN_POLL_MS = 5;
 
 /**
- * Creates the engine and the maps and handlers that the configuration declares.
- * @throws RingbufdError when a declared map or handler is refused
+ * Creates the engine, the maps and handlers that the configuration declares, and those that were made over REST.
+ * @throws RingbufdError when a declared map or handler is refused, or the registry can not be read or written
  */
 export async function createDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
   const { logger, clock = systemClock } = options;
@@ -106,12 +110,18 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     },
     { registry: maps, access, limits: connections, heartbeat, events, clock, logger },
   );
+  const kept = new KeptRegistry(new RegistryFile(resolve(config.data_dir)), {
+    maps,
+    declared: config.maps,
+    logger,
+  });
   let state: Daemon['state'] = 'serving';
   const daemon: Daemon = {
     config,
     clock,
     logger,
     maps,
+    kept,
     scheduler,
     events,
     access,
@@ -135,6 +145,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     },
   };
   for (const declared of config.maps) await declareMap(maps, declared);
+  await kept.restore();
   return daemon;
 }
 

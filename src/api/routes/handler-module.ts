@@ -4,7 +4,7 @@ import { WASM_TYPE, type RouteApp } from '../route-app.js';
 import { HandlerInfo, HandlerParams, responses } from '../schemas.js';
 import { viewHandler } from '../views.js';
 
-export function registerHandlerModuleRoute(app: RouteApp, { maps, scheduler }: Daemon): void {
+export function registerHandlerModuleRoute(app: RouteApp, { maps, scheduler, kept }: Daemon): void {
   app.put(
     '/v1/maps/:map/handlers/:handler/module',
     {
@@ -30,6 +30,8 @@ export function registerHandlerModuleRoute(app: RouteApp, { maps, scheduler }: D
         kind: 'wasm',
         config: wasmConfigOf(module, old?.spec.kind === 'wasm' ? old.config : {}),
       });
+      kept.forgetHandler(map.name, registered.name);
+      await kept.keep();
       return reply.code(created ? 201 : 200).send(viewHandler(map, registered, scheduler));
     },
   );

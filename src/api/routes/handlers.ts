@@ -16,7 +16,7 @@ import { viewHandler } from '../views.js';
 
 const tags = ['handlers'];
 
-export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon): void {
+export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: Daemon): void {
   app.get(
     '/v1/maps/:map/handlers',
     {
@@ -54,6 +54,8 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon
       const map = maps.get(request.params.map);
       const spec = { kind, config, trigger: completeTrigger(trigger) };
       const { registered, created } = await map.putHandler(request.params.handler, spec);
+      kept.forgetHandler(map.name, registered.name);
+      await kept.keep();
       return reply.code(created ? 201 : 200).send(viewHandler(map, registered, scheduler));
     },
   );
@@ -89,7 +91,12 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler }: Daemon
       },
     },
     async (request, reply) => {
-      await maps.get(request.params.map).deleteHandler(request.params.handler);
+      const { map: name, handler } = request.params;
+      const map = maps.get(name);
+      // One that could not be restored is in the registry alone.
+      if (!kept.forgetHandler(name, handler) || map.handlers.find(handler) !== undefined)
+        await map.deleteHandler(handler);
+      await kept.keep();
       return reply.code(204).send(null);
     },
   );

@@ -22,7 +22,7 @@ const MAX_PEEK_BYTES = 1024 * 1024;
 const tags = ['maps'];
 
 export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
-  const { maps, config } = daemon;
+  const { maps, config, kept } = daemon;
 
   app.get(
     '/v1/maps',
@@ -62,6 +62,7 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
         durability,
         ledger,
       });
+      await kept.keep();
       return reply.code(created ? 201 : 200).send(viewMap(map));
     },
   );
@@ -95,6 +96,8 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
     },
     async (request, reply) => {
       await maps.delete(request.params.map);
+      kept.forgetMap(request.params.map);
+      await kept.keep();
       return reply.code(204).send(null);
     },
   );

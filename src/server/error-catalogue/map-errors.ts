@@ -28,6 +28,19 @@ export const mapErrors = {
     title: 'this durability is not available',
     advice: 'Only "memory" is available: this version has no journal.',
   }),
+  REGISTRY_DAMAGED: entry({
+    errno: 'EIO',
+    title: 'the registry of maps and handlers cannot be read',
+    advice:
+      'The daemon does not start, so that nothing is lost. Mend the file, or move it away to begin without what it keeps.',
+  }),
+  REGISTRY_NOT_WRITTEN: entry({
+    errno: 'EIO',
+    title: 'the registry of maps and handlers could not be written',
+    advice:
+      'What was asked for is done and would be gone after a restart. Give data_dir space and write permission, then send the same again.',
+    retryable: true,
+  }),
   LIMIT_MAPS: entry({
     errno: 'ENOMEM',
     title: 'limits.max_maps is reached',
