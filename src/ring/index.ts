@@ -56,6 +56,6 @@ export {
 } from './consumer.js';
 export { Dynptr } from './dynptr.js';
 export { SampleRun } from './sample-run.js';
-export { checkRun, prefixThatFits, skipRecords, type RunPrefix } from './run.js';
+export { checkRun, isOneRecord, prefixThatFits, skipRecords, type RunPrefix } from './run.js';
 export { records, type RecordView } from './records.js';
 export { isValidDrainFlags, shouldWake } from './wakeup.js';

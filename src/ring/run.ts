@@ -38,6 +38,21 @@ export function checkRun(run: DataView, ringSize: number): number {
   return at === end ? records : -Errno.EINVAL;
 }
 
+/**
+ * Whether a run is one good record and nothing else: {@link checkRun} would answer 1. For frames of one sample, where making
+ * a DataView would cost more than the check.
+ */
+export function isOneRecord(run: Uint8Array, ringSize: number): boolean {
+  const { length: end } = run;
+  if (end < BPF_RINGBUF_HDR_SZ || end > ringSize) return false;
+  // What is set in the top byte is BUSY, DISCARD, or more than a dynptr holds.
+  if ((run[3]! | run[4]! | run[5]! | run[6]! | run[7]!) !== 0) return false;
+  const length = run[0]! | (run[1]! << 8) | (run[2]! << 16);
+  if (((length + ROUND_UP) & ~7) !== end) return false;
+  for (let at = BPF_RINGBUF_HDR_SZ + length; at < end; at++) if (run[at] !== 0) return false;
+  return true;
+}
+
 /** Which rule a record breaks. @param left bytes from its header to the end of the run */
 function refusal(length: number, pad: number, left: number): number {
   // One comparison for BUSY (negative) and DISCARD (above the mask).

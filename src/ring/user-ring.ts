@@ -107,8 +107,8 @@ export class UserRing {
 
   /** Bytes between consumer and producer position, modulo 2^64; exact below 2^53. */
   get used(): number {
-    if (this.#isDrainedElsewhere)
-      return unsigned(this.words[PRODUCER_POS_WORD]! - loadLow(this.words, CONSUMER_POS_WORD, true));
+    if (this.mode === 'managed')
+      return unsigned(this.words[PRODUCER_POS_WORD]! - loadLow(this.words, CONSUMER_POS_WORD, this.shared));
     return distance(this.words, PRODUCER_POS_WORD, CONSUMER_POS_WORD);
   }
 

@@ -1,4 +1,4 @@
-import { checkRun, Errno, prefixThatFits, skipRecords } from '../ring/index.js';
+import { checkRun, Errno, isOneRecord, prefixThatFits, skipRecords } from '../ring/index.js';
 import {
   CloseCode,
   decodeClientFrame,
@@ -54,6 +54,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   /** Number of the OUTPUT that an ERROR left open: every other one is ignored until it comes again. 0: none. */
   #open = 0;
   #ackDue = false;
+  readonly #flushAckSoon = (): void => this.#flushAck();
 
   constructor(socket: SessionSocket, options: SessionOptions, dialect: FrameDialect) {
     super(socket, options);
@@ -227,15 +228,14 @@ export class FrameSession extends ProducerSession implements Watcher {
     const { run } = frame;
     // Sent as new: a partial of an earlier frame with this number is closed and nothing is skipped.
     if (!frame.resend) state.partial = 0;
-    const view = new DataView(run.buffer, run.byteOffset, run.byteLength);
-    const records = checkRun(view, map.ring.size);
+    const records = isOneRecord(run, map.ring.size) ? 1 : checkRun(viewOf(run), map.ring.size);
     if (records < 0 || (frame.atomic && run.length > map.ring.size)) {
       const malformed = records === -Errno.EINVAL;
       map.counters.refuse(malformed ? 'EINVAL' : 'E2BIG', malformed ? 'bad_run' : 'never_fits');
       this.#outputError(frame, new RingbufdError(malformed ? 'BAD_RUN' : 'NEVER_FITS'));
       return;
     }
-    const at = skipRecords(view, state.partial);
+    const at = state.partial === 0 ? 0 : skipRecords(viewOf(run), state.partial);
     if (at < 0) {
       map.counters.refuse('EINVAL', 'bad_run');
       const detail = `${state.partial} samples of OUTPUT ${frame.seq} were accepted, its resend has ${records}`;
@@ -245,13 +245,15 @@ export class FrameSession extends ProducerSession implements Watcher {
     const room = map.waiting.roomForNewcomers;
     const missing = run.length - at;
     if (missing <= room) {
+      // Before the store, which may lead to a drain: the ACK is not to wait for that.
+      this.#oweAck();
       this.store(at === 0 ? run : run.subarray(at), records - state.partial);
       this.#accepted(frame.seq);
     } else if (this.options.whenFull === 'block' && this.openReservations === 0) {
       const onStored = (count: number): void => void (state.partial += count);
-      this.wait(run, view, at, frame.atomic, onStored, () => this.#accepted(frame.seq));
+      this.wait(run, viewOf(run), at, frame.atomic, onStored, () => this.#accepted(frame.seq));
     } else {
-      const fits = frame.atomic ? { records: 0, bytes: 0 } : prefixThatFits(view, at, room);
+      const fits = frame.atomic ? { records: 0, bytes: 0 } : prefixThatFits(viewOf(run), at, room);
       if (fits.records > 0) this.store(run.subarray(at, at + fits.bytes), fits.records);
       state.partial += fits.records;
       map.counters.refuse('ENOSPC', 'ring_full');
@@ -272,11 +274,11 @@ export class FrameSession extends ProducerSession implements Watcher {
     this.#error(frame, error);
   }
 
-  /** One cumulative ACK for everything that was read at once: the microtask runs when ws has emitted all of it. */
+  /** One cumulative ACK for all that this turn of the event loop reads: a busy socket is read many times in one. */
   #oweAck(): void {
     if (this.#ackDue) return;
     this.#ackDue = true;
-    queueMicrotask(() => this.#flushAck());
+    setImmediate(this.#flushAckSoon);
   }
 
   #flushAck(): void {
@@ -359,6 +361,10 @@ export class FrameSession extends ProducerSession implements Watcher {
       },
     });
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 function wrongMessageType(message: string): FrameError {

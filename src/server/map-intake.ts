@@ -74,7 +74,7 @@ export class MapIntake {
 
   /** Books what was stored, here or by the queue of waiting connections. */
   stored(records: number, bytes: number, line: LedgerLine): void {
-    if (records > 0) this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.nowMs());
+    if (records > 0) this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.callbackMs());
     this.#counters.acceptedSamples += records;
     this.#counters.acceptedBytes += bytes;
     if (records > 0) this.#ledger.accepted(line, records, bytes);

@@ -46,7 +46,8 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame | FrameError {
       seq: high * 2 ** 32 + readU32(bytes, 8),
       atomic: (flags & OUTPUT_ATOMIC) !== 0,
       resend: (flags & OUTPUT_RESEND) !== 0,
-      run: bytes.subarray(FRAME_HEADER_SIZE),
+      // Not subarray(): a Buffer's costs twice as much, once per frame.
+      run: new Uint8Array(bytes.buffer, bytes.byteOffset + FRAME_HEADER_SIZE, bodySize),
     };
   }
 

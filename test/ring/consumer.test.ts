@@ -286,6 +286,15 @@ describe('a callback that fails', () => {
   });
 });
 
+describe('a producer position that is laps of 2^32 ahead', () => {
+  it('is far ahead, though its low half is near', () => {
+    const raw = rawRing(4096, { producer: 2n ** 32n + 8n });
+    pokeHeader(raw, 0, 100);
+    expect(raw.consumer.drain((sample) => (sample.size === 100 ? 1 : 0), undefined)).toBe(1);
+    expect(raw.ring.consumerPosition).toBe(112n);
+  });
+});
+
 describe('the length that peek read', () => {
   it.each([0, 8, 2000, 0x3fffffff, 0x40000000 + 8, 0x80000000 + 8, 0xffffffff])(
     'is the one released, though the callback rewrites the header to 0x%x',

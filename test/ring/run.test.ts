@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkRun, prefixThatFits, skipRecords } from '../../src/ring/index.js';
+import { checkRun, isOneRecord, prefixThatFits, skipRecords } from '../../src/ring/index.js';
 import { pattern, runOf } from './raw.js';
 import { slowCheckRun } from './slow-check-run.js';
 
@@ -39,6 +39,35 @@ function mutate(run: Uint8Array, { ...change }: Mutation): Uint8Array {
   else bytes[at] = bytes[at]! ^ (1 << change.bit);
   return bytes;
 }
+
+describe('isOneRecord', () => {
+  it('agrees with the slow reference about what is one good record, whole or mutated, at any alignment', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(
+        payloads,
+        fc.array(mutation, { maxLength: 2 }),
+        fc.nat(7),
+        fc.constantFrom(16, 40, 4096),
+        (list, changes, alignment, ringSize) => {
+          const bytes = changes.reduce(mutate, runOf(list));
+          const { buffer, byteOffset, byteLength } = misaligned(bytes, alignment);
+          const is = isOneRecord(new Uint8Array(buffer, byteOffset, byteLength), ringSize);
+          if (is) accepted++;
+          expect(is).toBe(slowCheckRun([...bytes], ringSize) === 1);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    expect(accepted).toBeGreaterThan(10);
+  });
+
+  it('is not fooled by a length beyond a dynptr, BUSY or DISCARD', () => {
+    expect(isOneRecord(hex('0000000000000000'), 4096)).toBe(true);
+    for (const top of ['01', '40', '80', 'c0'])
+      expect(isOneRecord(hex(`000000${top}00000000`), 4096)).toBe(false);
+  });
+});
 
 describe('checkRun', () => {
   it('counts the records of a good run at any alignment', () => {

@@ -22,6 +22,10 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  callbackMs(): number {
+    return this.#now;
+  }
+
   /** Wall time moves with the clock, from a fixed day on. */
   wallMs(): number {
     return Date.UTC(2030, 0, 1) + this.#now;
