@@ -42,7 +42,9 @@ export function addLoadCommand(program: Command, io: CliIo): void {
           .filter(({ isTrue }) => !isTrue)
           .map(({ what, figures }) => `not ${what} (${figures})`)
           .join('; ')}`,
-        'If somebody else used the map during the run, repeat it on a map of its own: --map NAME.',
+        plan.rest
+          ? 'If somebody else sent samples to this map over REST during the run, repeat it on a map of its own: --map NAME.'
+          : undefined,
       );
   });
 }

@@ -1,4 +1,5 @@
 import { CliError } from '../cli-io.js';
+import type { LedgerAnswer } from '../verify/ledger-answer.js';
 
 /** What GET /v1/maps/{map} says, as far as the load tester reads it. */
 export interface MapView {
@@ -78,6 +79,11 @@ export class DaemonRest {
 
   showMap(map: string): Promise<MapView> {
     return this.#call<MapView>('GET', `/v1/maps/${map}`);
+  }
+
+  /** What became of every sample that the map has accepted. */
+  showLedger(map: string): Promise<LedgerAnswer> {
+    return this.#call<LedgerAnswer>('GET', `/v1/maps/${map}/ledger?limit=100000`);
   }
 
   createMap(map: string, options: { max_entries: number; durability: string }): Promise<MapView> {

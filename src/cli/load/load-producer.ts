@@ -4,6 +4,7 @@ import { buildRun, CloseCode, runSize } from '../../wire/index.js';
 import { CliError } from '../cli-io.js';
 import type { LoadBooks } from './load-books.js';
 import type { LoadPlan } from './load-plan.js';
+import type { Claim } from './proof.js';
 import { ProducerSocket } from './producer-socket.js';
 import type { TurnSchedule } from './turn-schedule.js';
 
@@ -23,6 +24,7 @@ export interface LoadProducerOptions {
 /** One producer under load: takes its turns when they are due and keeps the books of what became of them. */
 export class LoadProducer {
   readonly #plan: LoadPlan;
+  readonly #id: string;
   readonly #books: LoadBooks;
   readonly #isSlow: boolean;
   readonly #socket: ProducerSocket;
@@ -33,6 +35,10 @@ export class LoadProducer {
   #schedule: TurnSchedule | undefined;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Immediate | undefined;
+  /** Samples of this producer that were acknowledged, those of them by SUBMIT, and those of unknown outcome. */
+  #acknowledged = 0;
+  #reserved = 0;
+  #uncertain = 0;
   #inFlight = 0;
   #inFlightBytes = 0;
   /** Reserve turns that are owed, as a fraction of one. */
@@ -44,6 +50,7 @@ export class LoadProducer {
 
   private constructor(options: LoadProducerOptions, socket: ProducerSocket, producer: RingbufProducer) {
     this.#plan = options.plan;
+    this.#id = options.id;
     this.#books = options.books;
     this.#isSlow = options.isSlow;
     this.#socket = socket;
@@ -88,6 +95,16 @@ export class LoadProducer {
       `--sample-size: a sample takes ${record} bytes as a record, and the daemon's frames and this ring hold ${largest}`,
       'Take smaller samples, or a larger ring with --max-entries.',
     );
+  }
+
+  /** What the daemon told this producer, to be found in the ledger. */
+  get claim(): Claim {
+    return {
+      producer: this.#id,
+      acknowledged: this.#acknowledged,
+      reserved: this.#reserved,
+      uncertain: this.#uncertain,
+    };
   }
 
   /** Takes the turns of the schedule; resolves when no more are due and everything sent is answered for. */
@@ -186,7 +203,7 @@ export class LoadProducer {
     const { frameSamples } = this.#plan;
     try {
       const { accepted, producerPos } = await this.#producer.outputRun(this.#run);
-      this.#books.acknowledged += accepted;
+      this.#stored(accepted);
       this.#books.frames++;
       this.#recordAck(performance.now() - dueMs, accepted);
       this.#followDrain(producerPos, dueMs, accepted);
@@ -218,7 +235,8 @@ export class LoadProducer {
       try {
         const reservation = await this.#producer.reserveBlocking(this.#sample.length, { signal });
         await this.#producer.submit(reservation, this.#sample);
-        this.#books.acknowledged++;
+        this.#stored(1);
+        this.#reserved++;
         this.#recordAck(performance.now() - dueMs, 1);
         return true;
       } catch (error) {
@@ -253,12 +271,19 @@ export class LoadProducer {
       });
   }
 
+  #stored(samples: number): void {
+    this.#acknowledged += samples;
+    this.#books.acknowledged += samples;
+  }
+
   #unstored(error: unknown, samples: number): void {
     const known = error instanceof RingbufError ? error : undefined;
     const stored = known?.accepted ?? 0;
-    this.#books.acknowledged += stored;
-    if (known?.outcomeUnknown === true) this.#books.uncertain += samples - stored;
-    else this.#books.failed += samples - stored;
+    this.#stored(stored);
+    if (known?.outcomeUnknown === true) {
+      this.#books.uncertain += samples - stored;
+      this.#uncertain += samples - stored;
+    } else this.#books.failed += samples - stored;
     if (!this.#giveUp.signal.aborted || known?.code !== 'CLOSED')
       this.#books.failedWith(error instanceof Error ? error.message : String(error));
   }

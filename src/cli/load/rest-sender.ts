@@ -2,6 +2,7 @@ import autocannon, { type Instance, type Result } from 'autocannon';
 import { buildRun } from '../../wire/index.js';
 import { CliError } from '../cli-io.js';
 import { Faults, type FaultMark } from './faults.js';
+import type { Claim } from './proof.js';
 import type { Sender, SenderContext } from './run-load.js';
 
 /** How often autocannon looks whether its time is over, in ms. */
@@ -28,6 +29,11 @@ export class RestSender implements Sender {
 
   get marks(): readonly FaultMark[] {
     return this.#faults.marks;
+  }
+
+  claims(): Claim[] {
+    const { acknowledged, uncertain } = this.#context.books;
+    return [{ producer: null, acknowledged, reserved: 0, uncertain }];
   }
 
   async send(signal: AbortSignal): Promise<void> {

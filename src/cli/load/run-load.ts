@@ -1,12 +1,12 @@
-import { CliError } from '../cli-io.js';
 import { RingbufError } from '../../client/index.js';
-import { runSize } from '../../wire/index.js';
+import { CliError } from '../cli-io.js';
+import type { LedgerAnswer } from '../verify/ledger-answer.js';
 import { DaemonRest, explainRestError, type MapView } from './daemon-rest.js';
 import type { FaultMark } from './faults.js';
 import { LoadBooks } from './load-books.js';
 import type { LoadPlan } from './load-plan.js';
 import { loadResult, type LoadResult } from './load-result.js';
-import { prove } from './proof.js';
+import { bufferedOf, prove, type Claim } from './proof.js';
 import { prepareTarget, removeTarget, type TargetMap } from './target-map.js';
 import { Timeline, type TimelinePoint } from './timeline.js';
 
@@ -16,6 +16,8 @@ export interface Sender {
   send(signal: AbortSignal): Promise<void>;
   /** What was done to the run meanwhile. */
   readonly marks: readonly FaultMark[];
+  /** What was acknowledged, to be found in the ledger of the map. */
+  claims(): Claim[];
   close(): Promise<void>;
 }
 
@@ -81,23 +83,19 @@ async function runOn(target: TargetMap, rest: DaemonRest, options: LoadRunOption
   });
   const cores = await CoreMeter.start(rest);
   let durationMs: number;
+  let ledgerAfter: LedgerAnswer | undefined;
   let after: MapView | undefined;
   try {
     timeline.start();
     const sentFromMs = timeline.elapsedMs();
     await sender.send(signal);
     durationMs = timeline.elapsedMs() - sentFromMs;
-    after = await untilDrained(rest, plan);
+    ledgerAfter = await untilDrained(rest, plan, sender.claims());
+    after = await rest.showMap(plan.map).catch(() => undefined);
     await timeline.stop();
   } finally {
     await sender.close();
   }
-  const claim = {
-    acknowledged: books.acknowledged,
-    uncertain: books.uncertain,
-    recordBytes: runSize([new Uint8Array(plan.sampleSize)]),
-    reserved: plan.reserveShare > 0,
-  };
   return loadResult({
     plan,
     books,
@@ -106,7 +104,7 @@ async function runOn(target: TargetMap, rest: DaemonRest, options: LoadRunOption
     before,
     after,
     isCreated: target.isCreated,
-    proof: prove(claim, before, after),
+    proof: prove(sender.claims(), target.ledgerBefore, ledgerAfter),
     marks: sender.marks,
     timeline: timeline.points,
     cores: await cores.shares(),
@@ -114,13 +112,20 @@ async function runOn(target: TargetMap, rest: DaemonRest, options: LoadRunOption
   });
 }
 
-/** The map once nothing is left in it, or as it is when the time for that is over; `undefined`: the daemon is away. */
-async function untilDrained(rest: DaemonRest, plan: LoadPlan): Promise<MapView | undefined> {
+/**
+ * The ledger once nothing of the run is left in the ring, or as it is when the time for that is over; `undefined`: the
+ * daemon is away.
+ */
+async function untilDrained(
+  rest: DaemonRest,
+  plan: LoadPlan,
+  claims: readonly Claim[],
+): Promise<LedgerAnswer | undefined> {
   const endMs = performance.now() + plan.settleMs;
   for (;;) {
-    const view = await rest.showMap(plan.map).catch(() => undefined);
-    const isDone = view !== undefined && view.consumer_pos === view.producer_pos;
-    if (isDone || performance.now() > endMs) return view;
+    const ledger = await rest.showLedger(plan.map).catch(() => undefined);
+    const isDone = ledger !== undefined && bufferedOf(claims, ledger) === 0;
+    if (isDone || performance.now() > endMs) return ledger;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

@@ -1,4 +1,5 @@
 import { CliError } from '../cli-io.js';
+import type { LedgerAnswer } from '../verify/ledger-answer.js';
 import { RestRefusal, type DaemonRest, type MapView } from './daemon-rest.js';
 import type { LoadPlan } from './load-plan.js';
 
@@ -9,6 +10,7 @@ export const LOAD_HANDLER = 'ringbufd-load';
 export interface TargetMap {
   /** As it was before the run. */
   readonly before: MapView;
+  readonly ledgerBefore: LedgerAnswer;
   readonly isCreated: boolean;
   /** The handler that drains by itself. */
   readonly handler: string;
@@ -37,6 +39,7 @@ export async function prepareTarget(rest: DaemonRest, plan: LoadPlan): Promise<T
   return {
     ...target,
     before: await rest.showMap(plan.map),
+    ledgerBefore: await rest.showLedger(plan.map),
     handler: auto ?? LOAD_HANDLER,
     isOwnHandler,
   };

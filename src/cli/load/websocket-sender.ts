@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Faults, type FaultMark } from './faults.js';
 import { LoadProducer } from './load-producer.js';
+import type { Claim } from './proof.js';
 import type { Sender, SenderContext } from './run-load.js';
 import { TurnSchedule } from './turn-schedule.js';
 
@@ -37,6 +38,10 @@ export class WebSocketSender implements Sender {
 
   get marks(): readonly FaultMark[] {
     return this.#faults.marks;
+  }
+
+  claims(): Claim[] {
+    return this.#producers.map(({ claim }) => claim);
   }
 
   async send(signal: AbortSignal): Promise<void> {
