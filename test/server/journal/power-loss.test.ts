@@ -30,4 +30,19 @@ describe('a journal whose machine stops at any moment', () => {
       expect(report.cuts).toBeGreaterThan(100);
     },
   );
+
+  it.each([21, 22])(
+    'forges nothing where the power fails below a journal that is only written (seed %i)',
+    async (seed) => {
+      const report = await simulate({
+        seed,
+        durability: 'written',
+        fault: 'power',
+        steps: 60,
+        restarts: 0,
+        subsets: 5,
+      });
+      expect(report.recoveries).toBeGreaterThan(report.cuts);
+    },
+  );
 });
