@@ -3,14 +3,13 @@ import { Type, type TSchema } from 'typebox';
 import { RingbufdError } from '../server/errors.js';
 import { handlerKinds } from '../server/handlers/index.js';
 import { NAME_PATTERN, NAME_RULE } from '../server/names.js';
-import { CompleteTriggerSchema, TriggerSchema } from '../server/trigger.js';
 import { PROBLEM_TYPE } from './route-app.js';
 import { problemOf } from '../server/problem.js';
 
-const closed = { additionalProperties: false };
+export const closed = { additionalProperties: false };
 const U64 = (description: string) =>
   Type.String({ pattern: '^[0-9]+$', description: `${description} (u64, decimal)`, examples: ['72'] });
-const Count = (description: string) => Type.Integer({ minimum: 0, description });
+export const Count = (description: string) => Type.Integer({ minimum: 0, description });
 
 const Name = (what: string) => Type.String({ pattern: NAME_PATTERN, description: `${what}: ${NAME_RULE}` });
 
@@ -173,47 +172,6 @@ export const Stored = Type.Object(
   { title: 'Stored', description: 'All of it is stored' },
 );
 
-export const PutHandler = Type.Object(
-  {
-    kind: Type.String({ description: `one of ${handlerKinds.map(({ kind }) => kind).join(', ')}` }),
-    config: Type.Record(Type.String(), Type.Unknown(), { default: {}, description: 'keys of that kind' }),
-    trigger: TriggerSchema,
-  },
-  {
-    ...closed,
-    title: 'PutHandler',
-    examples: [
-      {
-        kind: 'file',
-        config: { format: 'ndjson' },
-        trigger: { mode: 'auto', flags: [], min_bytes: 1, max_delay_ms: 0 },
-      },
-    ],
-  },
-);
-
-export const HandlerInfo = Type.Object(
-  {
-    name: Type.String(),
-    kind: Type.String(),
-    config: Type.Record(Type.String(), Type.Unknown()),
-    trigger: CompleteTriggerSchema,
-    state: Type.Record(Type.String(), Type.Unknown(), { description: 'what the kind has to show' }),
-    auto: Type.Union([Type.Object({ state: Type.String(), backoff_ms: Type.Number() }), Type.Null()], {
-      description: 'what the auto trigger is doing; null for a manual one',
-    }),
-    last_error: Type.Union([Type.Object({ errno: Type.String(), message: Type.String() }), Type.Null()], {
-      description: 'of the last drain, if it failed',
-    }),
-  },
-  { title: 'Handler', description: 'A handler as registered, with the defaults of its kind filled in' },
-);
-
-export const HandlerList = Type.Object(
-  { handlers: Type.Array(HandlerInfo) },
-  { title: 'HandlerList', description: 'The handlers' },
-);
-
 export const DrainRequest = Type.Object(
   {
     handler: Name('handler name'),
@@ -239,6 +197,22 @@ const drainFields = {
   producer_pos: U64('right after the drain'),
   consumer_pos: U64('right after the drain'),
   drain_number: Count('the seq of its WAKEUPs; 0 for a drain that did not begin'),
+  dead_lettered: Type.Optional(Count('samples that went into the dead-letter map; absent: none')),
+  dead_letters: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          pos: U64('where its record started'),
+          map: Type.String({ description: 'the map that has it now' }),
+          errno: Type.String({ description: 'of the last attempt' }),
+          reason: Type.String({ description: 'of the last attempt' }),
+          attempts: Count('failed attempts'),
+        },
+        { title: 'DeadLettered' },
+      ),
+      { description: 'at most one: the drain ends behind it; absent: none' },
+    ),
+  ),
 };
 
 export const DrainInfo = Type.Object(drainFields, {

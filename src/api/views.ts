@@ -2,9 +2,11 @@
 import type { Static } from 'typebox';
 import type { HostedMap } from '../server/hosted-map.js';
 import type { DrainResult } from '../server/map-drains.js';
-import type { RegisteredHandler } from '../server/handler-table.js';
+import type { LastDrain } from '../server/handler-health.js';
+import { statusOf, type RegisteredHandler } from '../server/handler-table.js';
 import type { DrainScheduler } from '../server/drain-scheduler.js';
-import type { DrainInfo, HandlerInfo, MapInfo, QueryInfo } from './schemas.js';
+import type { DrainInfo, MapInfo, QueryInfo } from './schemas.js';
+import type { HandlerInfo, LastDrainInfo } from './handler-schemas.js';
 
 export function viewMap(map: HostedMap): Static<typeof MapInfo> {
   const { ring, counters, attributes } = map;
@@ -65,15 +67,44 @@ export function viewHandler(
   registered: RegisteredHandler,
   scheduler: DrainScheduler,
 ): Static<typeof HandlerInfo> {
-  const { name, kind, config, trigger, handler, lastError } = registered;
+  const { name, kind, config, trigger, spec, handler, health } = registered;
+  const auto = trigger.mode === 'auto' ? scheduler.stateOf(map) : null;
   return {
     name,
     kind,
     config,
     trigger: trigger.mode === 'auto' ? { ...trigger, flags: [...trigger.flags] } : trigger,
+    on_error: spec.onError,
+    enabled: spec.enabled,
+    status: statusOf(registered, auto),
     state: handler.state(),
-    auto: trigger.mode === 'auto' ? scheduler.stateOf(map) : null,
-    last_error: lastError,
+    auto,
+    last_error: health.lastError,
+    dead_letter_error: health.deadLetterError,
+    attempts: health.attempts,
+    last_drain: viewLastDrain(health.lastDrain),
+    counters: {
+      calls: health.calls,
+      samples: health.samples,
+      stops: health.stops,
+      retries: health.retries,
+      dead_letters: health.deadLetters,
+      errors: Object.fromEntries(health.errors),
+    },
+  };
+}
+
+function viewLastDrain(last: LastDrain | null): Static<typeof LastDrainInfo> | null {
+  if (last === null) return null;
+  return {
+    drain_number: last.number,
+    ended_at: new Date(last.endedAtMs).toISOString(),
+    duration_ms: last.durationMs,
+    ret: last.ret,
+    drained: last.drained,
+    discarded: last.discarded,
+    dead_lettered: last.deadLettered,
+    stopped: last.stopped,
   };
 }
 
@@ -87,5 +118,15 @@ export function viewDrain(result: DrainResult): Static<typeof DrainInfo> {
     producer_pos: String(result.producerPos),
     consumer_pos: String(result.consumerPos),
     drain_number: result.number,
+    ...(result.deadLetters.length > 0 && {
+      dead_lettered: result.deadLettered,
+      dead_letters: result.deadLetters.map(({ position, map, errno, message, attempts }) => ({
+        pos: String(position),
+        map,
+        errno,
+        reason: message,
+        attempts,
+      })),
+    }),
   };
 }

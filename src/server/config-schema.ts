@@ -8,6 +8,7 @@ import type { DeepReadonly } from './config-freeze.js';
 import { LISTEN_RULE, parseAuthority, parseListen } from './config-listen.js';
 import { ALLOW_RULE, isAllowEntry } from './handlers/webhook/address-policy.js';
 import { NAME_PATTERN, NAME_RULE } from './names.js';
+import { CompleteOnErrorSchema } from './on-error.js';
 import { CompleteTriggerSchema } from './trigger.js';
 
 /** Largest delay that a Node timer takes, in ms. */
@@ -95,6 +96,11 @@ export const HandlerSchema = Type.Object(
       description: 'Keys of that kind; the kind itself checks them.',
     }),
     trigger: CompleteTriggerSchema,
+    on_error: CompleteOnErrorSchema,
+    enabled: Type.Boolean({
+      default: true,
+      description: 'false = no drain goes through the handler until it is enabled.',
+    }),
   },
   closed,
 );

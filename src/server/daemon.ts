@@ -69,6 +69,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     drained: (map, handler, seconds) => events.drained(map, handler, seconds),
     foundBusy: (map) => scheduler.hold(map),
     handlerReady: (map, handler) => scheduler.ready(map, handler),
+    batched: (map, handler, seconds) => events.batched(map, handler, seconds),
     handlerRemoved: (map, handler) => events.handlerRemoved(map, handler),
     closed: (map) => {
       scheduler.forget(map);

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { pino } from 'pino';
 import { systemClock } from './clock.js';
-import type { Config, ConfigProblem, MapConfig } from './config.js';
+import type { Config, ConfigProblem, HandlerConfig, MapConfig } from './config.js';
 import { RingbufdError } from './errors.js';
-import { HandlerTable } from './handler-table.js';
+import { HandlerTable, type HandlerSpec } from './handler-table.js';
 import type { HostedMap } from './hosted-map.js';
 import type { MapRegistry } from './map-registry.js';
 
@@ -18,8 +18,7 @@ export async function declareMap(maps: MapRegistry, declared: MapConfig): Promis
     durability: declared.durability,
     ledger: declared.ledger,
   });
-  for (const { name, kind, config, trigger } of declared.handlers)
-    await map.putHandler(name, { kind, config, trigger });
+  for (const handler of declared.handlers) await map.putHandler(handler.name, specOf(handler));
   return map;
 }
 
@@ -43,9 +42,10 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
       maxDiskBytes: config.limits.max_file_bytes_per_map,
       endDrain: () => Promise.resolve(),
     });
-    for (const [index, { name, kind, config: handlerConfig, trigger }] of declared.handlers.entries()) {
+    for (const [index, handler] of declared.handlers.entries()) {
+      const { name } = handler;
       try {
-        await table.put(name, { kind, config: handlerConfig, trigger });
+        await table.put(name, specOf(handler));
       } catch (error) {
         if (!(error instanceof RingbufdError)) throw error;
         problems.push({ path: `maps[${mapIndex}].handlers[${index}]`, message: `${name}: ${error.detail}` });
@@ -54,4 +54,8 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
     await table.close();
   }
   return problems;
+}
+
+function specOf({ kind, config, trigger, on_error: onError, enabled }: HandlerConfig): HandlerSpec {
+  return { kind, config, trigger, onError, enabled };
 }

@@ -10,6 +10,7 @@ import {
   type ReleasedSoFar,
   type UserRing,
 } from '../ring/index.js';
+import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type {
   BatchHandler,
@@ -24,6 +25,12 @@ import type {
 export interface DrainOutcome extends Readonly<DrainReport> {
   /** Samples drained, or a negative errno. */
   ret: number;
+  /** Calls of the handler: one a sample, or one a run for a batch handler. */
+  calls: number;
+  /** Samples that the handler was asked about and failed on, the first of them at the head of the ring; else 0. */
+  unanswered: number;
+  /** Samples that went into a dead-letter map. */
+  deadLettered: number;
 }
 
 export interface DrainRequest {
@@ -33,6 +40,10 @@ export interface DrainRequest {
   flags: number;
   /** Bound on loop turns. */
   maxTurns?: number;
+  /** Most samples that a batch handler is given at once; absent: as many as it wants. */
+  batchLimit?: number;
+  /** Told how long each call of a batch handler took, in ms. */
+  timing?: { clock: Clock; onBatch: (ms: number) => void };
   map: string;
   incarnation: string;
   /** Whether a drain in runs is to end behind the run at hand. */
@@ -72,7 +83,8 @@ export function runDrain(
 
 function drainSamples(consumer: Consumer, handler: SampleHandler, request: DrainRequest): DrainOutcome {
   const ret = consumer.drain(handler.onSample, null, request.flags, request.maxTurns);
-  return outcome(ret, consumer);
+  const failed = consumer.report.error === undefined ? 0 : 1;
+  return outcome(ret, consumer, consumer.report.drained + failed, failed);
 }
 
 async function drainRuns(
@@ -83,24 +95,30 @@ async function drainRuns(
   onProgress: OnProgress,
 ): Promise<DrainOutcome> {
   consumer.begin(request.flags);
-  const run = new SampleRun(ring, handler.maxRunSamples);
+  const { maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES, batchLimit = Infinity, timing } = request;
+  const mostSamples = Math.min(handler.maxRunSamples ?? Infinity, batchLimit);
+  const run = new SampleRun(ring, mostSamples === Infinity ? undefined : mostSamples);
   let ret = 0;
+  let calls = 0;
+  let unanswered = 0;
   let error: unknown;
   try {
     for (;;) {
-      const peeked = consumer.peekRun(
-        run,
-        handler.maxRunBytes,
-        request.maxTurns ?? BPF_MAX_USER_RINGBUF_SAMPLES,
-      );
+      const peeked = consumer.peekRun(run, handler.maxRunBytes, maxTurns);
       if (peeked < 0) ret = peeked;
       if (peeked <= 0) break;
-      const verdict = await handler.onRun(run, contextAt(ring, request));
+      calls++;
+      unanswered = run.samples;
+      const startedMs = timing?.clock.nowMs() ?? 0;
+      const verdict = await handler
+        .onRun(run, contextAt(ring, request))
+        .finally(() => timing?.onBatch(timing.clock.nowMs() - startedMs));
       const consumed = Math.min(Math.max(0, verdict.consumed), run.samples);
       consumer.releaseRun(run, consumed);
       onProgress(consumer.report, ring.consumerLow);
       if (verdict.stop) consumer.markStopped();
       error = verdict.error;
+      unanswered = error === undefined ? 0 : run.samples - consumed;
       if (error !== undefined) ret = errnoOf(error);
       if (error !== undefined || verdict.stop || consumed < run.samples || request.endAsked?.()) break;
     }
@@ -109,7 +127,7 @@ async function drainRuns(
     ret = errnoOf(thrown);
   }
   consumer.end(request.flags);
-  return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer), error };
+  return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer, calls, unanswered), error };
 }
 
 async function drainInThread(
@@ -125,12 +143,14 @@ async function drainInThread(
   try {
     result = await handler.drain(ring, { ctx, incarnation, maxTurns }, onProgress);
   } catch (error) {
-    result = { ret: -Errno.EIO, drained: 0, discarded: 0, discardedBytes: 0, stopped: false, error };
+    const nothing = { drained: 0, discarded: 0, discardedBytes: 0 };
+    result = { ret: -Errno.EIO, ...nothing, stopped: false, error, notAsked: true };
   }
-  const { ret, drained, discarded, discardedBytes, stopped, error } = result;
+  const { ret, drained, discarded, discardedBytes, stopped, error, notAsked = false } = result;
   consumer.end(request.flags, { drained, discarded, discardedBytes });
   if (stopped) consumer.markStopped();
-  return { ...outcome(ret, consumer), error };
+  const unanswered = error === undefined || notAsked ? 0 : 1;
+  return { ...outcome(ret, consumer, drained + unanswered, unanswered), error };
 }
 
 /** What a drain returns for what its handler failed with. */
@@ -138,8 +158,8 @@ function errnoOf(error: unknown): number {
   return -Errno[error instanceof RingbufdError ? error.errno : 'EIO'];
 }
 
-function outcome(ret: number, consumer: Consumer): DrainOutcome {
-  return { ret, ...consumer.report };
+function outcome(ret: number, consumer: Consumer, calls: number, unanswered: number): DrainOutcome {
+  return { ret, ...consumer.report, deadLettered: 0, calls, unanswered };
 }
 
 function contextAt(ring: UserRing, request: DrainRequest): DrainContext {

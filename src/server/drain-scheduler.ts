@@ -51,20 +51,24 @@ const AWAITED_TURN_SAMPLES = 8192;
 export class DrainScheduler {
   readonly #clock: Clock;
   readonly #settings: SchedulerSettings;
+  readonly #random: () => number;
   readonly #autos = new Map<HostedMap, AutoDrain>();
   #queue: AutoDrain[] = [];
   #scheduled = false;
   #flushing = false;
   #stopped = false;
 
-  constructor(clock: Clock, settings: SchedulerSettings) {
+  /** @param random a number from 0 to below 1, for the jitter of pauses */
+  constructor(clock: Clock, settings: SchedulerSettings, random: () => number = Math.random) {
     this.#clock = clock;
     this.#settings = settings;
+    this.#random = random;
   }
 
   /** The map's auto trigger may be new, other, or gone. */
   triggerChanged(map: HostedMap): void {
-    const registered = map.handlers.auto;
+    const { auto } = map.handlers;
+    const registered = auto?.spec.enabled === true && !auto.health.faulted ? auto : undefined;
     // Another handler of the map has changed: nothing that this one is doing is touched.
     if (registered !== undefined && this.#autos.get(map)?.registered === registered) return;
     this.forget(map);
@@ -123,6 +127,7 @@ export class DrainScheduler {
     const auto = this.#autos.get(map);
     if (auto?.state !== 'backing_off' || auto.registered.name !== handler) return;
     auto.backoffMs = 0;
+    auto.registered.health.ready();
     this.#enqueue(auto);
   }
 
@@ -241,8 +246,9 @@ export class DrainScheduler {
   /** @param limit bound that the drain had on its loop turns */
   #drained(auto: AutoDrain, result: DrainResult, limit: number): void {
     if (this.#autos.get(auto.map) !== auto) return;
-    const turns = result.drained + result.discarded;
-    const wasBounded = turns >= limit;
+    const turns = result.drained + result.discarded + result.deadLettered;
+    // A drain ends behind a dead letter: what is left would have been its own.
+    const wasBounded = turns >= limit || result.deadLettered > 0;
     if (turns > 0) auto.backoffMs = 0;
     if (result.ret < 0) {
       this.#backOff(auto);
@@ -263,10 +269,9 @@ export class DrainScheduler {
     if (this.#autos.get(auto.map) === auto) this.#backOff(auto);
   }
 
-  /** After an errno: 100 ms, 200 ms … until a drain releases something. */
+  /** After an errno: as long as the handler's policy says, until a drain releases something. */
   #backOff(auto: AutoDrain): void {
-    const { backoffMinMs, backoffMaxMs } = this.#settings;
-    auto.backoffMs = Math.min(backoffMaxMs, auto.backoffMs === 0 ? backoffMinMs : auto.backoffMs * 2);
+    auto.backoffMs = Math.round(auto.registered.health.pauseMs(this.#settings, this.#random()));
     auto.state = 'backing_off';
     auto.share.leave(this.#clock.nowMs());
     auto.cancelTimer = this.#clock.after(auto.backoffMs, () => this.#enqueue(auto));

@@ -25,6 +25,7 @@ export class Events {
   readonly registry = new Registry();
   readonly #loopDelay = new LoopDelay();
   readonly #drainSeconds: Histogram<'map' | 'handler'>;
+  readonly #batchSeconds: Histogram<'map' | 'handler'>;
   readonly #refused: Counter<'surface' | 'reason' | 'errno'>;
   readonly #heartbeatsLost: Counter;
   readonly #slowClients: Counter<'map'>;
@@ -39,6 +40,13 @@ export class Events {
     this.#drainSeconds = new Histogram({
       name: 'ringbufd_drain_duration_seconds',
       help: 'Duration of drains, refused ones not counted',
+      labelNames: ['map', 'handler'],
+      buckets: DRAIN_BUCKETS,
+      registers,
+    });
+    this.#batchSeconds = new Histogram({
+      name: 'ringbufd_handler_batch_duration_seconds',
+      help: 'Time that a batch handler (file, webhook, remote) took to answer for one run of samples',
       labelNames: ['map', 'handler'],
       buckets: DRAIN_BUCKETS,
       registers,
@@ -74,6 +82,10 @@ export class Events {
     this.#drainSeconds.observe({ map: map.name, handler }, seconds);
   }
 
+  batched(map: HostedMap, handler: string, seconds: number): void {
+    this.#batchSeconds.observe({ map: map.name, handler }, seconds);
+  }
+
   heartbeatLost(): void {
     this.#heartbeatsLost.inc();
   }
@@ -85,6 +97,7 @@ export class Events {
   /** Forgets the label of a handler that is gone: names come from callers, and there is no end of them. */
   handlerRemoved(map: HostedMap, handler: string): void {
     this.#drainSeconds.remove({ map: map.name, handler });
+    this.#batchSeconds.remove({ map: map.name, handler });
   }
 
   /** Forgets the labels of a map that is gone. */

@@ -4,6 +4,9 @@ import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type { RingMode } from '../ring/index.js';
 import { createHandler, type EmitTarget, type Handler, type WorkerHandler } from './handlers/index.js';
+import { HandlerHealth } from './handler-health.js';
+import { refuseCycle, type EdgesOf } from './handler-graph.js';
+import { onErrorProblem, type OnError } from './on-error.js';
 import type { Trigger } from './trigger.js';
 
 /** What a caller registers. */
@@ -11,7 +14,17 @@ export interface HandlerSpec {
   kind: string;
   config: unknown;
   trigger: Trigger;
+  /** `stop` if absent. */
+  onError?: OnError;
+  /** True if absent. */
+  enabled?: boolean;
 }
+
+/** With nothing left out: what is declared of a handler. */
+export type CompleteSpec = Required<HandlerSpec>;
+
+export const handlerStatuses = ['running', 'backing_off', 'faulted', 'disabled'] as const;
+export type HandlerStatus = (typeof handlerStatuses)[number];
 
 /** A handler as registered on a map. */
 export interface RegisteredHandler {
@@ -20,13 +33,13 @@ export interface RegisteredHandler {
   /** With the kind's defaults filled in. */
   readonly config: Record<string, unknown>;
   readonly trigger: Trigger;
-  /** As it was asked for: secrets and modules included. */
-  readonly spec: HandlerSpec;
+  /** As it was asked for, secrets and modules included, and enabled or disabled since. */
+  spec: CompleteSpec;
   readonly handler: Handler;
   /** It is being replaced or removed: no drain begins through it any more. */
   retiring: boolean;
-  /** Errno and message of the last drain that failed; null since the last one that went well. */
-  lastError: { errno: string; message: string } | null;
+  /** What it came to at run time. */
+  readonly health: HandlerHealth;
 }
 
 export interface HandlerTableOptions {
@@ -37,6 +50,8 @@ export interface HandlerTableOptions {
   handlersDir?: string | undefined;
   /** Maps that handlers may emit into; absent: there are none. */
   emitTarget?: ((map: string) => EmitTarget | undefined) | undefined;
+  /** The maps that the handlers of any map put samples into; absent: nobody knows. */
+  edgesOf?: EdgesOf | undefined;
   /** Addresses that webhooks may reach besides public ones. */
   webhooks?: { readonly allow: readonly string[] } | undefined;
   logger: Logger;
@@ -86,14 +101,19 @@ export class HandlerTable {
     return this.list().find(({ trigger }) => trigger.mode === 'auto');
   }
 
+  /** Maps that the handlers of this map put samples into: emitted ones, and dead letters. */
+  get targets(): string[] {
+    return this.list().flatMap(targetsOf);
+  }
+
   /**
    * Registers a handler. One of the same name goes on until the new one is ready; then the drain under way through it
    * ends behind the sample or batch at hand, it is flushed and closed, and the new one takes its place. Two changes of
    * one name at a time: the second is refused.
    * @param mayInstall called when time has gone by: throws if the handler may not be taken any more
    * @returns the handler, and whether the name is new
-   * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS, HANDLER_CHANGING: nothing is changed
-   *   then
+   * @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, HANDLER_CYCLE, AUTO_TAKEN, LIMIT_HANDLERS, HANDLER_CHANGING:
+   *   nothing is changed then
    */
   async put(
     name: string,
@@ -103,6 +123,7 @@ export class HandlerTable {
     this.#refuseSecondChange(name);
     const registered = this.#create(name, spec);
     const { handler } = registered;
+    this.#refuseCycle(registered);
     this.#changing.set(name, registered);
     try {
       if (handler.shape === 'worker') await this.#prepare(handler, spec);
@@ -110,6 +131,7 @@ export class HandlerTable {
       const old = this.#handlers.get(name);
       if (old !== undefined) await this.#retire(old);
       mayInstall();
+      this.#refuseCycle(registered);
       this.#handlers.set(name, registered);
       return { registered, created: old === undefined };
     } catch (error) {
@@ -144,6 +166,9 @@ export class HandlerTable {
   /** @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS */
   #create(name: string, spec: HandlerSpec): RegisteredHandler {
     const { map, dataDir, handlersDir, emitTarget, webhooks, logger, clock } = this.#options;
+    const { kind, trigger, onError = { policy: 'stop' }, enabled = true } = spec;
+    const problem = onErrorProblem(onError);
+    if (problem !== undefined) throw new RingbufdError('HANDLER_CONFIG', problem);
     const others = this.#others(name);
     const auto = others.find(({ trigger }) => trigger.mode === 'auto');
     if (spec.trigger.mode === 'auto' && auto !== undefined)
@@ -163,14 +188,20 @@ export class HandlerTable {
     });
     this.#checkClaims(handler, others);
     if (handler.shape === 'batch') handler.onReady = () => this.#options.onReady(name);
-    const { kind, trigger } = spec;
-    return { name, kind, config, trigger, spec, handler, retiring: false, lastError: null };
+    const complete = { ...spec, onError, enabled };
+    const health = new HandlerHealth(onError);
+    return { name, kind, config, trigger, spec: complete, handler, retiring: false, health };
   }
 
   /** The handlers of other names: those that are registered, and those that are about to be. */
   #others(name: string): RegisteredHandler[] {
     const coming = [...this.#changing.values()].filter((registered) => registered !== null);
     return [...this.list(), ...coming].filter((other) => other.name !== name);
+  }
+
+  #refuseCycle(registered: RegisteredHandler): void {
+    const { map, edgesOf = () => [] } = this.#options;
+    refuseCycle(map, targetsOf(registered), edgesOf);
   }
 
   #refuseSecondChange(name: string): void {
@@ -227,6 +258,18 @@ export class HandlerTable {
           `limits.max_file_bytes_per_map (${this.#options.maxDiskBytes})`,
       );
   }
+}
+
+/** What a handler is doing, in one word. @param auto what its auto trigger is doing */
+export function statusOf({ spec, health }: RegisteredHandler, auto: { state: string } | null): HandlerStatus {
+  if (!spec.enabled) return 'disabled';
+  if (health.faulted) return 'faulted';
+  return auto?.state === 'backing_off' && health.lastError !== null ? 'backing_off' : 'running';
+}
+
+function targetsOf({ handler, spec: { onError } }: RegisteredHandler): string[] {
+  const emitted = handler.shape === 'worker' ? handler.targets : [];
+  return onError.policy === 'dead_letter' ? [...emitted, onError.map] : [...emitted];
 }
 
 /** Whether two files are the same, or one is what the other is rotated to. */

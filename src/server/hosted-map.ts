@@ -6,7 +6,9 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { createUserRing, Producer, type RingMode, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
+import type { DeadLetterTarget } from './dead-letters.js';
 import { RingbufdError } from './errors.js';
+import type { EdgesOf } from './handler-graph.js';
 import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
 import { MapLedger, type LedgerMode } from './ledger/map-ledger.js';
@@ -48,10 +50,12 @@ export interface MapSettings {
 export interface MapObserver {
   /** Output, submit, discard, write, commit, an expired lease, a new handler. */
   changed(map: HostedMap): void;
-  /** The handler with the auto trigger has changed, or there is none any more. */
+  /** The handler with the auto trigger has changed, may drain or may not any more, or there is none. */
   triggerChanged(map: HostedMap): void;
   /** A drain has ended: its duration, for the histogram. */
   drained(map: HostedMap, handler: string, seconds: number): void;
+  /** A batch handler has answered: how long that took, for the histogram. */
+  batched(map: HostedMap, handler: string, seconds: number): void;
   handlerRemoved(map: HostedMap, handler: string): void;
   /** A change was refused because of a drain; whoever asked for it will ask again. */
   foundBusy(map: HostedMap): void;
@@ -107,6 +111,10 @@ export class HostedMap {
       observer: MapObserver;
       /** The other maps, for handlers that emit into them. */
       emitTarget: (map: string) => EmitTarget | undefined;
+      /** The other maps, for dead letters. */
+      deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
+      /** The graph of handlers of all maps. */
+      edgesOf: EdgesOf;
     },
   ) {
     this.name = name;
@@ -145,6 +153,7 @@ export class HostedMap {
       dataDir: settings.dataDir,
       handlersDir: settings.handlersDir,
       emitTarget: deps.emitTarget,
+      edgesOf: deps.edgesOf,
       webhooks: settings.webhooks,
       logger: deps.logger,
       clock: deps.clock,
@@ -163,6 +172,9 @@ export class HostedMap {
       oldest: this.#oldest,
       clock: deps.clock,
       logger: deps.logger,
+      deadLetterTarget: deps.deadLetterTarget,
+      onBatch: (registered, seconds) => deps.observer.batched(this, registered.name, seconds),
+      onFault: () => deps.observer.triggerChanged(this),
       onConsumerMoved: () => this.waiting.serve(),
       onEnded: (registered, seconds) => deps.observer.drained(this, registered.name, seconds),
     });
@@ -194,15 +206,47 @@ export class HostedMap {
 
   /** When a producer that found the ring full should try again, in ms. */
   get retryAfterMs(): number {
-    return this.handlers.auto === undefined ? RETRY_AFTER_MANUAL_MS : RETRY_AFTER_AUTO_MS;
+    return this.handlers.auto?.spec.enabled ? RETRY_AFTER_AUTO_MS : RETRY_AFTER_MANUAL_MS;
   }
 
   /**
    * One drain through a registered handler, see {@link MapDrains.run}.
-   * @throws RingbufdError NO_HANDLER, HANDLER_CTX: nothing was drained
+   * @throws RingbufdError NO_HANDLER, HANDLER_DISABLED, HANDLER_CTX: nothing was drained
    */
   drain(name: string, flags: number, ctx: unknown, maxTurns?: number): DrainResult | Promise<DrainResult> {
-    return this.#drains.run(this.handlers.get(name), flags, ctx, maxTurns);
+    const registered = this.handlers.get(name);
+    if (!registered.spec.enabled) {
+      this.counters.refuse('EAGAIN', 'handler_disabled');
+      throw new RingbufdError('HANDLER_DISABLED', `handler "${name}" of map "${this.name}" is disabled`);
+    }
+    return this.#drains.run(registered, flags, ctx, maxTurns);
+  }
+
+  /**
+   * Lets drains go through a handler, or none any more; the drain under way ends by itself. Enabling forgets a fault and
+   * what led to it, also where the handler was enabled before.
+   * @throws RingbufdError NO_HANDLER
+   */
+  enableHandler(name: string, enabled: boolean): RegisteredHandler {
+    const registered = this.handlers.get(name);
+    registered.spec = { ...registered.spec, enabled };
+    if (enabled) registered.health.reset();
+    this.#observer.triggerChanged(this);
+    if (enabled) {
+      this.#observer.handlerReady(this, name);
+      this.#observer.changed(this);
+    }
+    return registered;
+  }
+
+  /** Where handlers of other maps put their dead letters. `undefined` once the map is closed. */
+  deadLetterTarget(): DeadLetterTarget | undefined {
+    if (this.#closed) return undefined;
+    return {
+      incarnation: this.incarnation,
+      store: (run) => void this.intake.storeAtomically(run, this.ledger.daemon),
+      settled: () => undefined,
+    };
   }
 
   /**

@@ -20,6 +20,8 @@ export const refusalReasons = {
   bad_flags: 'a drain with unknown flag bits',
   bad_ctx: 'a drain whose ctx its handler refused',
   handler_changing: 'a drain through a handler that was being replaced or removed, or a second change of it',
+  handler_disabled: 'a drain through a handler that is disabled',
+  dead_letter: 'a dead letter that its map did not take; the sample stays where it is',
   map_busy: 'the removal of a map during a drain',
 } as const;
 export type RefusalReason = keyof typeof refusalReasons;

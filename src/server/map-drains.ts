@@ -1,22 +1,37 @@
-/** The drains of one map: who may start one, what is booked when it ends, and who is told. */
+/**
+ * The drains of one map: who may start one, what becomes of a sample that its handler failed on, what is booked when a
+ * drain ends, and who is told.
+ */
 import type { Logger } from 'pino';
 import {
   BPF_RB_FORCE_WAKEUP,
   Consumer,
   Errno,
   isValidDrainFlags,
+  shouldWake,
   type ErrnoName,
   type UserRing,
 } from '../ring/index.js';
 import type { Clock } from './clock.js';
+import { DeadLetters, type Burial, type DeadLetterTarget } from './dead-letters.js';
 import { outcomeErrno, runDrain, type DrainOutcome } from './drain-runner.js';
 import { RingbufdError, type ErrorKey } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
+import type { Failure } from './handler-health.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
 import type { OldestSample } from './oldest-sample.js';
 import { ReleaseBooks } from './release-books.js';
 import type { WakeupHub } from './wakeup-hub.js';
+
+/** A sample that a drain has put into a dead-letter map. */
+export interface BuriedSample extends Failure {
+  /** Where its record started. */
+  position: bigint;
+  /** The map that has it now. */
+  map: string;
+  attempts: number;
+}
 
 export interface DrainResult extends DrainOutcome {
   /** Number of the drain on this map, 1, 2, 3…; 0 when it was refused before it began. */
@@ -25,6 +40,8 @@ export interface DrainResult extends DrainOutcome {
   consumerPos: bigint;
   /** Resolves when every WAKEUP of this drain is queued; `undefined` when they are already. */
   wakeupsQueued: Promise<void> | undefined;
+  /** At most one: the drain ends behind it. */
+  deadLetters: readonly BuriedSample[];
 }
 
 export interface MapDrainsDeps {
@@ -39,6 +56,12 @@ export interface MapDrainsDeps {
   logger: Logger;
   /** The consumer position has moved: blocked outputs go on, whatever the drain's flags say. */
   onConsumerMoved: () => void;
+  /** Where dead letters go. */
+  deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
+  /** A batch handler has answered after so many seconds. */
+  onBatch: (registered: RegisteredHandler, seconds: number) => void;
+  /** A handler is faulted, or no longer. */
+  onFault: () => void;
   /** A drain that had begun has ended; its duration is for the histogram. */
   onEnded: (registered: RegisteredHandler, seconds: number) => void;
 }
@@ -56,6 +79,7 @@ export class MapDrains {
   readonly #deps: MapDrainsDeps;
   readonly #consumer: Consumer;
   readonly #books: ReleaseBooks;
+  readonly #deadLetters: DeadLetters;
   #number = 0;
   #current: LongDrain | undefined;
 
@@ -63,6 +87,8 @@ export class MapDrains {
     this.#deps = deps;
     this.#consumer = new Consumer(deps.ring);
     this.#books = new ReleaseBooks(deps.ring, deps.counters, deps.ledger);
+    const { map, incarnation, ring, clock, deadLetterTarget: target } = deps;
+    this.#deadLetters = new DeadLetters({ map, incarnation, ring, consumer: this.#consumer, clock, target });
   }
 
   get busy(): boolean {
@@ -91,14 +117,18 @@ export class MapDrains {
     ctx: unknown,
     maxTurns?: number,
   ): DrainResult | Promise<DrainResult> {
-    const { ring, clock, map, incarnation, onConsumerMoved } = this.#deps;
+    const { ring, clock, map, incarnation, onConsumerMoved, onBatch } = this.#deps;
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
     if (this.#consumer.busy) return this.#refused('EBUSY', 'drain_busy');
     if (registered.retiring) return this.#refused('EBUSY', 'handler_changing');
     const started = clock.nowMs();
+    const { handler, health } = registered;
     this.#books.begin();
     const endAsked = (): boolean => this.#current?.endAsked === true;
-    const request = { handler: registered.handler, ctx, flags, maxTurns, map, incarnation, endAsked };
+    const timing = { clock, onBatch: (ms: number) => onBatch(registered, ms / 1000) };
+    const { batchLimit } = health;
+    const request = { handler, ctx, flags, maxTurns, map, incarnation, endAsked, batchLimit, timing };
+    const head = ring.consumerPosition;
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
       outcome = runDrain(ring, this.#consumer, request, (soFar, consumerLow) => {
@@ -109,12 +139,17 @@ export class MapDrains {
       if (error instanceof RingbufdError) this.#deps.counters.refuse(error.errno, 'bad_ctx');
       throw error;
     }
-    if (!(outcome instanceof Promise)) return this.#ended(registered, outcome, flags, started);
-    const result = outcome.then((value) => {
-      this.#current = undefined;
-      return this.#ended(registered, value, flags, started);
+    health.begins(head);
+    const result =
+      outcome instanceof Promise
+        ? outcome.then((value) => this.#judge(registered, value, flags, started))
+        : this.#judge(registered, outcome, flags, started);
+    if (!(result instanceof Promise)) return result;
+    const current = { registered, endAsked: false, ended: settled(result) };
+    this.#current = current;
+    void current.ended.then(() => {
+      if (this.#current === current) this.#current = undefined;
     });
-    this.#current = { registered, endAsked: false, ended: settled(result) };
     return result;
   }
 
@@ -134,22 +169,85 @@ export class MapDrains {
       drained: 0,
       discarded: 0,
       discardedBytes: 0,
+      deadLettered: 0,
       stopped: false,
       wakeup: false,
       error: undefined,
+      calls: 0,
+      unanswered: 0,
     };
-    return { ret: -Errno[errno], ...nothing, number: 0, ...this.#positions(), wakeupsQueued: undefined };
+    return {
+      ret: -Errno[errno],
+      ...nothing,
+      number: 0,
+      ...this.#positions(),
+      wakeupsQueued: undefined,
+      deadLetters: [],
+    };
   }
 
-  #ended(registered: RegisteredHandler, outcome: DrainOutcome, flags: number, started: number): DrainResult {
+  /** The handler is through: its policy says what becomes of the sample that it failed on, if it did. */
+  #judge(
+    registered: RegisteredHandler,
+    outcome: DrainOutcome,
+    flags: number,
+    started: number,
+  ): DrainResult | Promise<DrainResult> {
+    const { health, name, kind, retiring, spec } = registered;
+    const { onError } = spec;
+    const before = health.lastError?.message;
+    const wasFaulted = health.faulted;
+    const fate = health.ended(outcome, this.#deps.ring.consumerPosition);
+    if (health.faulted !== wasFaulted) this.#deps.onFault();
+    this.#noteError(registered, outcome, before);
+    // A handler that is told to leave may fail because of that.
+    if (fate === 'stays' || retiring || onError.policy !== 'dead_letter')
+      return this.#ended(registered, outcome, flags, started);
+    const failure = health.lastError!;
+    const { attempts } = health;
+    const { map } = onError;
+    // What the handler answered for is booked before the next release: that one is none of its doing.
+    this.#books.book(outcome);
+    const buried = (burial: Burial | undefined): DrainResult => {
+      const whole = this.#withBurial(outcome, flags);
+      if (burial === undefined)
+        return this.#ended(registered, { ...whole, ret: outcome.ret }, flags, started);
+      health.buried();
+      const { position } = burial;
+      return this.#ended(registered, whole, flags, started, [{ position, map, attempts, ...failure }]);
+    };
+    const refused = (error: unknown): DrainResult => {
+      this.#noteRefusedLetter(registered, error);
+      return this.#ended(
+        registered,
+        { ...this.#withBurial(outcome, flags), ret: outcome.ret },
+        flags,
+        started,
+      );
+    };
+    let burial: Burial | undefined | Promise<Burial>;
+    try {
+      burial = this.#deadLetters.bury({ handler: name, kind, failure, attempts, map });
+    } catch (error) {
+      return refused(error);
+    }
+    return burial instanceof Promise ? burial.then(buried, refused) : buried(burial);
+  }
+
+  #ended(
+    registered: RegisteredHandler,
+    outcome: DrainOutcome,
+    flags: number,
+    started: number,
+    deadLetters: readonly BuriedSample[] = [],
+  ): DrainResult {
     const { ring, counters, watchers, oldest, clock, onConsumerMoved, onEnded } = this.#deps;
     const number = ++this.#number;
     const positions = this.#positions();
     counters.drains++;
     this.#books.book(outcome);
     if (outcome.stopped) counters.stops++;
-    this.#noteError(registered, outcome);
-    const turns = outcome.drained + outcome.discarded;
+    const turns = outcome.drained + outcome.discarded + outcome.deadLettered;
     if (turns > 0) onConsumerMoved();
     let wakeupsQueued: Promise<void> | undefined;
     if (outcome.wakeup)
@@ -157,8 +255,28 @@ export class MapDrains {
     else if (turns > 0) counters.wakeupsSuppressed++;
     if (ring.used === 0) oldest.clear();
     else oldest.trim(ring.consumerLow);
-    onEnded(registered, (clock.nowMs() - started) / 1000);
-    return { ...outcome, number, ...positions, wakeupsQueued };
+    const durationMs = clock.nowMs() - started;
+    const { ret, drained, discarded, deadLettered, stopped } = outcome;
+    const endedAtMs = clock.wallMs();
+    const lastDrain = { number, endedAtMs, durationMs, ret, drained, discarded, deadLettered, stopped };
+    registered.health.lastDrain = lastDrain;
+    onEnded(registered, durationMs / 1000);
+    return { ...outcome, number, ...positions, wakeupsQueued, deadLetters };
+  }
+
+  /** What a drain came to together with the burial that followed it: the failure is dealt with, the drain goes well. */
+  #withBurial(outcome: DrainOutcome, flags: number): DrainOutcome {
+    const { drained: deadLettered, discarded: skipped, discardedBytes: skippedBytes } = this.#consumer.report;
+    const { drained } = outcome;
+    const discarded = outcome.discarded + skipped;
+    const discardedBytes = outcome.discardedBytes + skippedBytes;
+    this.#books.book(
+      { drained: drained + deadLettered, discarded, discardedBytes },
+      undefined,
+      'dead_lettered',
+    );
+    const wakeup = shouldWake(flags, drained + discarded + deadLettered);
+    return { ...outcome, ret: drained, discarded, discardedBytes, deadLettered, wakeup };
   }
 
   #positions(): { producerPos: bigint; consumerPos: bigint } {
@@ -167,21 +285,28 @@ export class MapDrains {
   }
 
   /** Logs an error once, until it goes away or changes: not once per drain, and never once per sample. */
-  #noteError(registered: RegisteredHandler, outcome: DrainOutcome): void {
+  #noteError({ name, health }: RegisteredHandler, outcome: DrainOutcome, before: string | undefined): void {
     const { counters, logger, map } = this.#deps;
     const errno = outcomeErrno(outcome);
-    if (errno === undefined) {
-      registered.lastError = null;
-      return;
-    }
+    if (errno === undefined) return;
     counters.drainError(errno);
-    const message = outcome.error instanceof Error ? outcome.error.message : errno;
-    if (registered.lastError?.message !== message)
-      logger.warn(
-        { map, handler: registered.name, errno, err: outcome.error },
-        'a drain failed; its sample stays at the head of the ring',
-      );
-    registered.lastError = { errno, message };
+    if (health.lastError?.message === before) return;
+    logger.warn(
+      { map, handler: name, errno, err: outcome.error },
+      health.faulted
+        ? 'a drain failed; its attempts are used up, and the handler is faulted'
+        : 'a drain failed; its sample stays at the head of the ring',
+    );
+  }
+
+  #noteRefusedLetter({ name, health }: RegisteredHandler, error: unknown): void {
+    const { counters, logger, map } = this.#deps;
+    const errno = error instanceof RingbufdError ? error.errno : 'EIO';
+    const before = health.deadLetterError?.message;
+    health.refused(errno, error);
+    counters.refuse(errno, 'dead_letter');
+    if (health.deadLetterError?.message !== before)
+      logger.warn({ map, handler: name, errno, err: error }, 'a dead letter was not taken; its sample stays');
   }
 }
 

@@ -107,7 +107,7 @@ export class MapIntake {
    * @returns samples stored
    * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL
    */
-  storeAtomically(run: Uint8Array): number {
+  storeAtomically(run: Uint8Array, line: LedgerLine = this.#ledger.rest): number {
     if (this.#ring.mode === 'direct') {
       this.#counters.refuse('EPERM', 'not_allowed');
       throw new RingbufdError(
@@ -133,7 +133,7 @@ export class MapIntake {
         retryAfterMs: this.#deps.retryAfterMs(),
       });
     }
-    this.store(run, records, this.#ledger.rest);
+    this.store(run, records, line);
     return records;
   }
 

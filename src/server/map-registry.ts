@@ -86,6 +86,8 @@ export class MapRegistry {
     const map = new HostedMap(name, attributes, this.#settings, {
       ...this.#deps,
       emitTarget: (target) => this.#maps.get(target)?.intake.emitTarget(),
+      deadLetterTarget: (target) => this.#maps.get(target)?.deadLetterTarget(),
+      edgesOf: (other) => this.#maps.get(other)?.handlers.targets ?? [],
     });
     this.#maps.set(name, map);
     this.#ringBytes = total;

@@ -48,6 +48,8 @@ const SCOPES: Record<string, Action | 'public'> = {
   'GET /v1/maps/:map/handlers/:handler': 'read',
   'PUT /v1/maps/:map/handlers/:handler/module': 'admin',
   'DELETE /v1/maps/:map/handlers/:handler': 'admin',
+  'POST /v1/maps/:map/handlers/:handler/enable': 'admin',
+  'POST /v1/maps/:map/handlers/:handler/disable': 'admin',
   'POST /v1/maps/:map/drain': 'drain',
   'GET /v1/maps/:map/producers': 'read',
   'GET /v1/maps/:map/produce': 'produce',

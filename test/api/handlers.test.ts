@@ -28,9 +28,16 @@ describe('PUT /v1/maps/{map}/handlers/{handler}', () => {
         kind: 'count',
         config: {},
         trigger: { mode: 'manual' },
+        on_error: { policy: 'stop' },
+        enabled: true,
+        status: 'running',
         state: { samples: 0, bytes: 0 },
         auto: null,
         last_error: null,
+        dead_letter_error: null,
+        attempts: 0,
+        last_drain: null,
+        counters: { calls: 0, samples: 0, stops: 0, retries: 0, dead_letters: 0, errors: {} },
       },
     ]);
     expect(await under.daemon.rest.expect(200, 'GET', `/v1/maps/${map}/handlers/h`)).toEqual(answer.body);

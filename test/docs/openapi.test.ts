@@ -57,6 +57,8 @@ const CALLS: [method: string, path: string, scope: string, body: string[]][] = [
   ['delete', '/v1/maps/{map}/handlers/{handler}', 'admin', []],
   ['put', '/v1/maps/{map}/handlers/{handler}/module', 'admin', ['application/wasm']],
   ['get', '/v1/maps/{map}/handlers/{handler}/attach', 'drain', []],
+  ['post', '/v1/maps/{map}/handlers/{handler}/enable', 'admin', []],
+  ['post', '/v1/maps/{map}/handlers/{handler}/disable', 'admin', []],
   ['post', '/v1/maps/{map}/drain', 'drain', ['application/json']],
   ['get', '/v1/maps/{map}/producers', 'read', []],
   ['delete', '/v1/maps/{map}/producers/{producer}', 'admin', []],

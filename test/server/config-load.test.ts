@@ -71,6 +71,7 @@ maps:
       - { name: h, kind: count }
       - { name: i, kind: count, trigger: { mode: auto } }
 `;
+    const plain = { on_error: { policy: 'stop' }, enabled: true };
     expect(configFromText(text).config.maps).toEqual([
       {
         name: 'a',
@@ -78,12 +79,13 @@ maps:
         mode: 'managed',
         durability: 'memory',
         handlers: [
-          { name: 'h', kind: 'count', config: {}, trigger: { mode: 'manual' } },
+          { name: 'h', kind: 'count', config: {}, trigger: { mode: 'manual' }, ...plain },
           {
             name: 'i',
             kind: 'count',
             config: {},
             trigger: { mode: 'auto', flags: [], min_bytes: 1, max_delay_ms: 0 },
+            ...plain,
           },
         ],
       },

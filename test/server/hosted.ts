@@ -41,17 +41,23 @@ export function hostMaps(
   const logger = pino({ level: 'debug' }, { write: (line) => void log.push(JSON.parse(line) as never) });
   const drained: string[] = [];
   const closed: string[] = [];
-  const scheduler = new DrainScheduler(clock, {
-    turnTimeMs: 5,
-    maxTurnSamples: 131_072,
-    backoffMinMs: 100,
-    backoffMaxMs: 30_000,
-    ...overrides.scheduler,
-  });
+  const scheduler = new DrainScheduler(
+    clock,
+    {
+      turnTimeMs: 5,
+      maxTurnSamples: 131_072,
+      backoffMinMs: 100,
+      backoffMaxMs: 30_000,
+      ...overrides.scheduler,
+    },
+    // The longest pauses that chance allows.
+    () => 1,
+  );
   const observer: MapObserver = {
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler) => void drained.push(`${map.name} ${handler}`),
+    batched: () => undefined,
     handlerRemoved: () => undefined,
     foundBusy: (map) => scheduler.hold(map),
     handlerReady: (map, handler) => scheduler.ready(map, handler),

@@ -94,7 +94,7 @@ describe('a handler that throws', () => {
     expect(drainErrorKey(result)).toBe('HANDLER_FAILED');
     expect(map.counters.drainErrors).toEqual(new Map([['EIO', 1]]));
     expect(map.counters.drainedSamples).toBe(2);
-    expect(map.handlers.get('h').lastError).toEqual({ errno: 'EIO', message: 'disk on fire' });
+    expect(map.handlers.get('h').health.lastError).toEqual({ errno: 'EIO', message: 'disk on fire' });
     // The third call is made again, for the same sample.
     calls = 0;
     expect(drain()).toMatchObject({ ret: 2, consumerPos: 64n });
@@ -122,7 +122,7 @@ describe('a handler that throws', () => {
     expect(map.counters.drainErrors.get('EIO')).toBe(50);
     fails = false;
     expect(drain().ret).toBe(2);
-    expect(map.handlers.get('h').lastError).toBeNull();
+    expect(map.handlers.get('h').health.lastError).toBeNull();
     fails = true;
     store(map, 'c');
     drain();

@@ -245,6 +245,30 @@ const rows: Record<
       await drain(map, { handler: 'capture', ctx: { stop: 1 } });
     },
   },
+  handler_disabled: {
+    errno: 'EAGAIN',
+    n: 2,
+    async cause(map) {
+      await daemon.rest.expect(200, 'POST', `/v1/maps/${map}/handlers/count/disable`);
+      await drain(map, {});
+      await drain(map, {});
+    },
+  },
+  dead_letter: {
+    errno: 'ENOENT',
+    n: 2,
+    async cause(map) {
+      // A webhook whose address is refused fails at once.
+      await daemon.rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/fails`, {
+        kind: 'webhook',
+        config: { url: 'http://localhost:1/' },
+        on_error: { policy: 'dead_letter', map: 'nowhere', max_attempts: 1 },
+      });
+      await octets(map, 'a');
+      await drain(map, { handler: 'fails' });
+      await drain(map, { handler: 'fails' });
+    },
+  },
   map_busy: {
     errno: 'EBUSY',
     n: 2,

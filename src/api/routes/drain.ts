@@ -29,7 +29,9 @@ export function registerDrainRoutes(app: RouteApp, { maps }: Daemon): void {
       await result.wakeupsQueued;
       const key = drainErrorKey(result);
       if (key === undefined) return viewDrain(result);
-      const detail = result.error instanceof Error ? result.error.message : undefined;
+      const reason = result.error instanceof Error ? result.error.message : undefined;
+      const letter = map.handlers.get(handler).health.deadLetterError;
+      const detail = letter === null ? reason : `${reason}; its dead letter was not taken: ${letter.message}`;
       throw new ProblemWithResult(key, detail, viewDrain(result));
     },
   );

@@ -1,7 +1,8 @@
 import type { Daemon } from '../../server/daemon.js';
 import { wasmConfigOf } from '../../server/handlers/wasm.js';
 import { WASM_TYPE, type RouteApp } from '../route-app.js';
-import { HandlerInfo, HandlerParams, responses } from '../schemas.js';
+import { HandlerInfo } from '../handler-schemas.js';
+import { HandlerParams, responses } from '../schemas.js';
 import { viewHandler } from '../views.js';
 
 export function registerHandlerModuleRoute(app: RouteApp, { maps, scheduler, kept }: Daemon): void {

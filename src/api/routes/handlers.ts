@@ -1,17 +1,11 @@
 import { Type } from 'typebox';
 import type { Daemon } from '../../server/daemon.js';
+import { completeOnError } from '../../server/on-error.js';
 import { completeTrigger } from '../../server/trigger.js';
 import { jsonBody } from '../body-types.js';
 import type { RouteApp } from '../route-app.js';
-import {
-  HandlerInfo,
-  handlerKindsText,
-  HandlerList,
-  HandlerParams,
-  MapParams,
-  PutHandler,
-  responses,
-} from '../schemas.js';
+import { HandlerInfo, HandlerList, PutHandler } from '../handler-schemas.js';
+import { HandlerParams, handlerKindsText, MapParams, responses } from '../schemas.js';
 import { viewHandler } from '../views.js';
 
 const tags = ['handlers'];
@@ -50,9 +44,15 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: 
       },
     },
     async (request, reply) => {
-      const { kind, config, trigger } = request.body;
+      const { kind, config, trigger, on_error: onError, enabled } = request.body;
       const map = maps.get(request.params.map);
-      const spec = { kind, config, trigger: completeTrigger(trigger) };
+      const spec = {
+        kind,
+        config,
+        trigger: completeTrigger(trigger),
+        onError: completeOnError(onError),
+        enabled,
+      };
       const { registered, created } = await map.putHandler(request.params.handler, spec);
       kept.forgetHandler(map.name, registered.name);
       await kept.keep();
@@ -100,4 +100,39 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: 
       return reply.code(204).send(null);
     },
   );
+
+  const switches = [
+    {
+      action: 'enable',
+      enabled: true,
+      operationId: 'enableHandler' as const,
+      summary: 'Let drains go through a handler again, and forget its fault',
+    },
+    {
+      action: 'disable',
+      enabled: false,
+      operationId: 'disableHandler' as const,
+      summary: 'Let no drain go through a handler; one under way ends by itself',
+    },
+  ];
+  for (const { action, enabled, operationId, summary } of switches)
+    app.post(
+      `/v1/maps/:map/handlers/:handler/${action}`,
+      {
+        config: { scope: 'admin' },
+        schema: {
+          tags,
+          operationId,
+          summary,
+          description: 'The same again changes nothing.',
+          params: HandlerParams,
+          response: responses({ 200: HandlerInfo }),
+        },
+      },
+      async (request) => {
+        const map = maps.get(request.params.map);
+        const registered = map.enableHandler(request.params.handler, enabled);
+        return viewHandler(map, registered, scheduler);
+      },
+    );
 }

@@ -22,6 +22,17 @@ export const handlerErrors = {
     title: 'the handler refuses this ctx',
     advice: 'The detail names the key.',
   }),
+  HANDLER_CYCLE: entry({
+    errno: 'EINVAL',
+    title: 'samples would go round in a circle of maps',
+    advice: 'Emit, or send dead letters, into a map whose own handlers lead nowhere back.',
+  }),
+  HANDLER_DISABLED: entry({
+    errno: 'EAGAIN',
+    status: 409,
+    title: 'the handler is disabled',
+    advice: 'Enable it with POST /v1/maps/{map}/handlers/{handler}/enable, or drain with another one.',
+  }),
   AUTO_TAKEN: entry({
     errno: 'EEXIST',
     title: 'another handler of this map has the auto trigger',

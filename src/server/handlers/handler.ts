@@ -85,6 +85,8 @@ export interface WorkerOutcome extends ReleasedSoFar {
   ret: number;
   stopped: boolean;
   error: unknown;
+  /** The code was not asked about any sample that it has not answered for: none of them is to blame. */
+  notAsked?: boolean;
 }
 
 /** Runs code of other people's in a thread, which drains the ring in place. For managed maps only. */
@@ -98,6 +100,10 @@ export interface WorkerHandler {
    * @throws RingbufdError HANDLER_CONFIG, its detail being the verifier's log
    */
   prepare(): Promise<void>;
+  /** Threads started so far; the first one tried the code out. */
+  readonly starts: number;
+  /** Samples that a target had no room for, or that named none. */
+  readonly emitsRefused: number;
   begin(ctx: unknown, context: DrainContext): void;
   /**
    * Drains. Does not reject for what the code does. When it resolves, the thread releases nothing any more.

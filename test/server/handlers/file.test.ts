@@ -288,7 +288,7 @@ describe('a full disk', () => {
           // What was written of the run is cut off again: the file holds whole samples, each once.
           expect(await readFile(path(name))).toEqual(before);
         }
-        expect(map.handlers.get('f').lastError?.errno).toBe('ENOSPC');
+        expect(map.handlers.get('f').health.lastError?.errno).toBe('ENOSPC');
         expect(map.counters.drainErrors).toEqual(new Map([['ENOSPC', 3]]));
         expect(map.counters.bufferedSamples).toBe(30);
         await rm(path('ballast'));

@@ -34,6 +34,7 @@ export function useWorkerRig(): WorkerRig {
     changed: () => undefined,
     triggerChanged: () => undefined,
     drained: () => undefined,
+    batched: () => undefined,
     handlerRemoved: () => undefined,
     foundBusy: () => undefined,
     handlerReady: () => undefined,

@@ -1,10 +1,11 @@
+import { backoffDelay } from '../../backoff.js';
 import type { Clock } from '../../clock.js';
 import { RingbufdError } from '../../errors.js';
 import type { DrainContext } from '../handler.js';
 import type { WebhookConfig } from './config.js';
 import { AttemptError, type Answer, type Endpoint } from './endpoint.js';
 import { contentTypeOf, type Batch } from './request-body.js';
-import { backoffDelay, isRetryableStatus, retryAfterMs } from './retry.js';
+import { isRetryableStatus, retryAfterMs } from './retry.js';
 import { signatureHeader } from './signature.js';
 
 export interface DeliveryDeps {

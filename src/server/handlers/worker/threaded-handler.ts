@@ -70,6 +70,14 @@ export class ThreadedHandler implements WorkerHandler {
     return this.#options.emit;
   }
 
+  get starts(): number {
+    return this.#starts;
+  }
+
+  get emitsRefused(): number {
+    return this.#emitsRefused;
+  }
+
   /**
    * Loads the code, and probes it if it is a WebAssembly module.
    * @throws RingbufdError HANDLER_CONFIG, its detail naming the rule that the code breaks; no thread is left then
@@ -101,13 +109,14 @@ export class ThreadedHandler implements WorkerHandler {
     request: WorkerDrain,
     onProgress: (soFar?: ReleasedSoFar, consumerLow?: number) => void,
   ): Promise<WorkerOutcome> {
+    const nothing = { drained: 0, discarded: 0, discardedBytes: 0 };
     try {
       ring.share();
     } catch (error) {
-      return { ret: -Errno.ENOMEM, drained: 0, discarded: 0, discardedBytes: 0, stopped: false, error };
+      return { ret: -Errno.ENOMEM, ...nothing, stopped: false, error, notAsked: true };
     }
     const thread = await this.#readyThread();
-    if (!(thread instanceof HandlerThread)) return { ...thread, drained: 0, discarded: 0, discardedBytes: 0 };
+    if (!(thread instanceof HandlerThread)) return { ...thread, ...nothing, notAsked: true };
     const ledger = this.#ledger;
     ledger.open(ring.consumerLow);
     if (this.#wrappingUp) ledger.askEnd();
