@@ -56,6 +56,7 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
   return problems;
 }
 
-function specOf({ kind, config, trigger, on_error: onError, enabled }: HandlerConfig): HandlerSpec {
+/** What a handler is registered with, from what is declared of it. */
+export function specOf({ kind, config, trigger, on_error: onError, enabled }: HandlerConfig): HandlerSpec {
   return { kind, config, trigger, onError, enabled };
 }

@@ -132,6 +132,7 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: 
       async (request) => {
         const map = maps.get(request.params.map);
         const registered = map.enableHandler(request.params.handler, enabled);
+        await kept.keep();
         return viewHandler(map, registered, scheduler);
       },
     );

@@ -1,6 +1,7 @@
 /** Maps and handlers that were made over REST, over restarts of the daemon. */
 import type { Logger } from 'pino';
 import type { MapConfig } from '../config.js';
+import { specOf } from '../declared-maps.js';
 import { RingbufdError } from '../errors.js';
 import type { HostedMap } from '../hosted-map.js';
 import type { RegisteredHandler } from '../handler-table.js';
@@ -123,8 +124,7 @@ export class KeptRegistry {
     for (const handler of handlers) {
       if (this.#declared.get(map)?.has(handler.name)) continue;
       try {
-        const { name, ...spec } = handler;
-        await this.#maps.get(map).putHandler(name, spec);
+        await this.#maps.get(map).putHandler(handler.name, specOf(handler));
       } catch (error) {
         if (!(error instanceof RingbufdError)) throw error;
         this.#logger.error(
@@ -144,7 +144,8 @@ function attributesOf({ name, attributes }: HostedMap): Omit<KeptMap, 'handlers'
 }
 
 function keptHandler({ name, spec }: RegisteredHandler): KeptHandler {
-  return { name, ...spec } as KeptHandler;
+  const { kind, config, trigger, onError, enabled } = spec;
+  return { name, kind, config, trigger, on_error: onError, enabled } as KeptHandler;
 }
 
 function has(maps: MapRegistry, name: string): boolean {
