@@ -51,9 +51,12 @@ describe('defaults', () => {
         max_reservations_per_connection: 1024,
         max_handlers_per_map: 16,
         max_producers_per_map: 16384,
+        max_ledger_runs_per_map: 16384,
         max_queued_bytes: 1048576,
         max_requests_per_minute: 6000,
         max_peek_samples: 1000,
+        max_unread_answer_bytes: 67108864,
+        answer_timeout_ms: 30000,
         max_event_loop_delay_ms: 1000,
         max_file_bytes_per_map: 1073741824,
       },
@@ -78,6 +81,7 @@ maps:
         max_entries: 4096,
         mode: 'managed',
         durability: 'memory',
+        ledger: 'count',
         handlers: [
           { name: 'h', kind: 'count', config: {}, trigger: { mode: 'manual' }, ...plain },
           {
