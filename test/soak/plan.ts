@@ -1,0 +1,103 @@
+/** What the soak hosts: a map for each kind of handler, each with a handler that drains it by itself. */
+import { flakyWasm } from './flaky-handlers.js';
+
+export interface PlannedMap {
+  readonly name: string;
+  readonly maxEntries: number;
+  /** Body of the PUT of its handler "main". */
+  readonly handler: Record<string, unknown>;
+  /** Milliseconds between two outputs of its producer, on average. */
+  readonly pauseMs: number;
+  /** Nothing else drains it: what its handler wrote can be held against the books. */
+  readonly exclusive?: boolean;
+}
+
+const auto = { mode: 'auto' };
+
+/** @param webhookUrl where the webhook posts to */
+export function plannedMaps(webhookUrl: string): PlannedMap[] {
+  const module = Buffer.from(flakyWasm()).toString('base64');
+  const webhook = {
+    url: webhookUrl,
+    timeout_ms: 150,
+    max_attempts: 3,
+    backoff_min_ms: 10,
+    backoff_max_ms: 50,
+    budget_ms: 1000,
+    max_batch_samples: 200,
+  };
+  const wasm = { kind: 'wasm', config: { module, budget_ms: 100 }, trigger: auto };
+  const flaky = (options: Record<string, unknown>): Record<string, unknown> => ({
+    kind: 'module',
+    config: { file: 'flaky.mjs', budget_ms: 100, memory_mb: 64, options },
+    trigger: auto,
+  });
+  return [
+    { name: 'count', maxEntries: 65_536, pauseMs: 10, handler: { kind: 'count', trigger: auto } },
+    { name: 'capture', maxEntries: 65_536, pauseMs: 10, handler: { kind: 'capture', trigger: auto } },
+    {
+      name: 'log',
+      maxEntries: 32_768,
+      pauseMs: 40,
+      handler: { kind: 'log', config: { level: 'trace' }, trigger: auto },
+    },
+    {
+      name: 'file',
+      maxEntries: 65_536,
+      pauseMs: 10,
+      exclusive: true,
+      handler: {
+        kind: 'file',
+        config: { name: 'out' },
+        trigger: { ...auto, max_delay_ms: 20, min_bytes: 4096 },
+      },
+    },
+    {
+      name: 'records',
+      maxEntries: 65_536,
+      pauseMs: 10,
+      handler: {
+        kind: 'file',
+        config: { name: 'out', format: 'records', rotate_bytes: 65_536 },
+        trigger: auto,
+      },
+    },
+    { name: 'wasm', maxEntries: 65_536, pauseMs: 10, handler: wasm },
+    {
+      name: 'module',
+      maxEntries: 65_536,
+      pauseMs: 10,
+      handler: {
+        ...flaky({ oneIn: 20_000, emit: 'count' }),
+        config: {
+          ...(flaky({ oneIn: 20_000, emit: 'count' }).config as object),
+          emit: ['count'],
+          emit_bytes: 16_384,
+        },
+      },
+    },
+    {
+      name: 'webhook',
+      maxEntries: 65_536,
+      pauseMs: 20,
+      handler: { kind: 'webhook', config: webhook, trigger: auto },
+    },
+    {
+      name: 'remote',
+      maxEntries: 65_536,
+      pauseMs: 15,
+      handler: { kind: 'remote', config: { timeout_ms: 150, max_batch_bytes: 8192 }, trigger: auto },
+    },
+    { name: 'manual', maxEntries: 32_768, pauseMs: 20, handler: { kind: 'count' } },
+  ];
+}
+
+/** Shadows that are tried beside the handlers, as bodies of a PUT. */
+export function plannedShadows(): Record<string, unknown>[] {
+  const module = Buffer.from(flakyWasm()).toString('base64');
+  return [
+    { kind: 'count', shadow: true },
+    { kind: 'wasm', config: { module, budget_ms: 50 }, shadow: true },
+    { kind: 'module', config: { file: 'flaky.mjs', budget_ms: 50, options: { oneIn: 500 } }, shadow: true },
+  ];
+}
