@@ -71,8 +71,6 @@ export async function buildApp(config: Config, options: { logger: Logger; clock?
     async close({ graceMs } = {}) {
       await daemon.close(graceMs);
       await app.close();
-      // A call that nobody waited for any more may still be writing.
-      await daemon.kept.settled();
     },
   };
 }

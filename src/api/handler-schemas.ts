@@ -16,6 +16,10 @@ export const PutHandler = Type.Object(
       default: true,
       description: 'false: no drain goes through it until it is enabled',
     }),
+    shadow: Type.Boolean({
+      default: false,
+      description: 'only tries the handler, on copies of what the other handlers of the map drain',
+    }),
   },
   {
     ...closed,
@@ -47,6 +51,19 @@ export const LastDrainInfo = Type.Object(
 
 const FailureInfo = Type.Object({ errno: Type.String(), message: Type.String() }, { title: 'Failure' });
 
+const ShadowInfo = Type.Object(
+  {
+    calls: Count('samples that it has answered for'),
+    differed: Count('of them: answered otherwise than by the handler that drained'),
+    skipped: Count('samples drained without its seeing them, since its queue was full'),
+    failed: Count('samples that it failed on'),
+    errors: Type.Record(Type.String(), Type.Integer(), { description: 'its failures, by errno' }),
+    cost_ms: Type.Number({ description: 'time that its runs took' }),
+    queued_bytes: Count('copies that wait for it'),
+  },
+  { title: 'Shadow', description: 'How a shadow does' },
+);
+
 export const HandlerInfo = Type.Object(
   {
     name: Type.String(),
@@ -60,6 +77,7 @@ export const HandlerInfo = Type.Object(
         'running; backing_off: the last drain failed, the trigger waits; faulted: its attempts are used up, the trigger has stopped; disabled',
     }),
     state: Type.Record(Type.String(), Type.Unknown(), { description: 'what the kind has to show' }),
+    shadow: Type.Union([ShadowInfo, Type.Null()], { description: 'null for a handler that drains' }),
     auto: Type.Union([Type.Object({ state: Type.String(), backoff_ms: Type.Number() }), Type.Null()], {
       description: 'what the auto trigger is doing; null for a manual one',
     }),

@@ -78,6 +78,7 @@ export function viewHandler(
     enabled: spec.enabled,
     status: statusOf(registered, auto),
     state: handler.state(),
+    shadow: map.shadowReport(registered) ?? null,
     auto,
     last_error: health.lastError,
     dead_letter_error: health.deadLetterError,

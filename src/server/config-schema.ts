@@ -101,6 +101,10 @@ export const HandlerSchema = Type.Object(
       default: true,
       description: 'false = no drain goes through the handler until it is enabled.',
     }),
+    shadow: Type.Boolean({
+      default: false,
+      description: 'Only tries the handler, on copies of what the other handlers of the map drain.',
+    }),
   },
   closed,
 );
@@ -304,22 +308,16 @@ const LimitsSchema = Type.Object(
       unit: 'samples',
       default: 1000,
     }),
-    max_unread_answer_bytes: amount({
-      text: 'Most bytes of REST answers that clients have not read yet, all together; at it calls are answered with 503.',
-      unit: 'bytes',
-      default: 2 ** 26,
-      minimum: 2 ** 20,
-    }),
-    answer_timeout_ms: amount({
-      text: 'A connection whose client reads nothing of a REST answer for so long is ended.',
-      unit: 'ms',
-      default: 30_000,
-    }),
     max_event_loop_delay_ms: amount({
       text: 'REST calls are answered with 503 while the event loop is later than this.',
       unit: 'ms',
       default: 1000,
       zero: 'off',
+    }),
+    max_shadow_bytes: amount({
+      text: 'Copies of samples that wait for one shadow handler; rounded up to a power of two, 4096 to 16777216.',
+      unit: 'bytes',
+      default: 2 ** 18,
     }),
     max_file_bytes_per_map: amount({
       text: 'Most bytes that the file handlers of one map keep on disk.',

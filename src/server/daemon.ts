@@ -14,6 +14,7 @@ import type { HostedMap, MapObserver } from './hosted-map.js';
 import { MapRegistry } from './map-registry.js';
 import { KeptRegistry } from './registry/kept-registry.js';
 import { RegistryFile } from './registry/registry-file.js';
+import { shadowQueueBytes } from './shadow.js';
 import { RequestGuard } from './request-guard.js';
 import { TokenStore } from './tokens.js';
 import { WsGateway } from './ws-gateway.js';
@@ -90,6 +91,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       maxHandlers: limits.max_handlers_per_map,
       maxLedgerRuns: limits.max_ledger_runs_per_map,
       maxDiskBytes: limits.max_file_bytes_per_map,
+      shadowQueueBytes: shadowQueueBytes(limits.max_shadow_bytes),
     },
     { clock, logger, observer },
   );

@@ -57,6 +57,13 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
 }
 
 /** What a handler is registered with, from what is declared of it. */
-export function specOf({ kind, config, trigger, on_error: onError, enabled }: HandlerConfig): HandlerSpec {
-  return { kind, config, trigger, onError, enabled };
+export function specOf({
+  kind,
+  config,
+  trigger,
+  on_error: onError,
+  enabled,
+  shadow,
+}: HandlerConfig): HandlerSpec {
+  return { kind, config, trigger, onError, enabled, shadow };
 }

@@ -18,6 +18,8 @@ export interface HandlerSpec {
   onError?: OnError;
   /** True if absent. */
   enabled?: boolean;
+  /** It is only tried, on copies of what the other handlers of the map drain. */
+  shadow?: boolean;
 }
 
 /** With nothing left out: what is declared of a handler. */
@@ -67,6 +69,9 @@ export interface HandlerTableOptions {
    */
   endDrain: (registered: RegisteredHandler) => Promise<void>;
 }
+
+/** Where a shadow emits to: it gets the usual answers, and nothing is stored. */
+const DROP: EmitTarget = { grant: (bytes) => bytes, store: () => undefined, settle: () => undefined };
 
 /** The handlers of one map. */
 export class HandlerTable {
@@ -166,13 +171,14 @@ export class HandlerTable {
   /** @throws RingbufdError HANDLER_KIND, HANDLER_CONFIG, AUTO_TAKEN, LIMIT_HANDLERS */
   #create(name: string, spec: HandlerSpec): RegisteredHandler {
     const { map, dataDir, handlersDir, emitTarget, webhooks, logger, clock } = this.#options;
-    const { kind, trigger, onError = { policy: 'stop' }, enabled = true } = spec;
+    const { kind, trigger, onError = { policy: 'stop' }, enabled = true, shadow = false } = spec;
     const problem = onErrorProblem(onError);
     if (problem !== undefined) throw new RingbufdError('HANDLER_CONFIG', problem);
     const others = this.#others(name);
     const auto = others.find(({ trigger }) => trigger.mode === 'auto');
     if (spec.trigger.mode === 'auto' && auto !== undefined)
       throw new RingbufdError('AUTO_TAKEN', `handler "${auto.name}" has the auto trigger of map "${map}"`);
+    if (shadow) this.#checkShadow(spec);
     const names = new Set(others.map((other) => other.name));
     if (names.size >= this.#options.maxHandlers)
       throw new RingbufdError('LIMIT_HANDLERS', `map "${map}" has ${names.size} other handlers`);
@@ -181,14 +187,14 @@ export class HandlerTable {
       handler: name,
       dataDir,
       handlersDir,
-      emitTarget,
+      emitTarget: shadow ? (target) => emitTarget?.(target) && DROP : emitTarget,
       webhooks,
       logger,
       clock,
     });
     this.#checkClaims(handler, others);
     if (handler.shape === 'batch') handler.onReady = () => this.#options.onReady(name);
-    const complete = { ...spec, onError, enabled };
+    const complete = { ...spec, onError, enabled, shadow };
     const health = new HandlerHealth(onError);
     return { name, kind, config, trigger, spec: complete, handler, retiring: false, health };
   }
@@ -202,6 +208,21 @@ export class HandlerTable {
   #refuseCycle(registered: RegisteredHandler): void {
     const { map, edgesOf = () => [] } = this.#options;
     refuseCycle(map, targetsOf(registered), edgesOf);
+  }
+
+  /** @throws RingbufdError HANDLER_CONFIG */
+  #checkShadow(spec: HandlerSpec): void {
+    const { map, mode } = this.#options;
+    if (spec.trigger.mode === 'auto')
+      throw new RingbufdError(
+        'HANDLER_CONFIG',
+        'a shadow follows the drains of the other handlers: its trigger is {"mode":"manual"}',
+      );
+    if (mode === 'direct')
+      throw new RingbufdError(
+        'HANDLER_CONFIG',
+        `a shadow relies on records as a managed map stores them; map "${map}" is direct`,
+      );
   }
 
   #refuseSecondChange(name: string): void {

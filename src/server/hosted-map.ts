@@ -15,8 +15,10 @@ import { MapLedger, type LedgerMode } from './ledger/map-ledger.js';
 import { MapCounters } from './map-counters.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
+import { MapShadows } from './map-shadows.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
+import type { ShadowReport } from './shadow.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
@@ -44,6 +46,8 @@ export interface MapSettings {
   maxHandlers: number;
   maxLedgerRuns: number;
   maxDiskBytes: number;
+  /** Bytes that the queue of one shadow handler takes: a power of two, whole pages. */
+  shadowQueueBytes: number;
 }
 
 /** Who wants to know that there may be something to drain. */
@@ -98,6 +102,7 @@ export class HostedMap {
   readonly #clock: Clock;
   readonly #observer: MapObserver;
   readonly #drains: MapDrains;
+  readonly #shadows: MapShadows;
   readonly #oldest = new OldestSample();
   #closed = false;
 
@@ -160,7 +165,18 @@ export class HostedMap {
       onReady: (handler) => deps.observer.handlerReady(this, handler),
       maxHandlers: settings.maxHandlers,
       maxDiskBytes: settings.maxDiskBytes,
-      endDrain: (registered) => this.#drains.endThrough(registered),
+      endDrain: async (registered) => {
+        await this.#shadows.remove(registered);
+        await this.#drains.endThrough(registered);
+      },
+    });
+    this.#shadows = new MapShadows({
+      map: name,
+      incarnation: this.incarnation,
+      ring: this.ring,
+      queueBytes: settings.shadowQueueBytes,
+      counters: this.counters,
+      clock: deps.clock,
     });
     this.#drains = new MapDrains({
       map: name,
@@ -170,6 +186,7 @@ export class HostedMap {
       ledger: this.ledger,
       watchers: this.watchers,
       oldest: this.#oldest,
+      shadows: this.#shadows,
       clock: deps.clock,
       logger: deps.logger,
       deadLetterTarget: deps.deadLetterTarget,
@@ -211,7 +228,7 @@ export class HostedMap {
 
   /**
    * One drain through a registered handler, see {@link MapDrains.run}.
-   * @throws RingbufdError NO_HANDLER, HANDLER_DISABLED, HANDLER_CTX: nothing was drained
+   * @throws RingbufdError NO_HANDLER, HANDLER_DISABLED, HANDLER_SHADOW, HANDLER_CTX: nothing was drained
    */
   drain(name: string, flags: number, ctx: unknown, maxTurns?: number): DrainResult | Promise<DrainResult> {
     const registered = this.handlers.get(name);
@@ -219,6 +236,8 @@ export class HostedMap {
       this.counters.refuse('EAGAIN', 'handler_disabled');
       throw new RingbufdError('HANDLER_DISABLED', `handler "${name}" of map "${this.name}" is disabled`);
     }
+    if (registered.spec.shadow)
+      throw new RingbufdError('HANDLER_SHADOW', `handler "${name}" is a shadow: it consumes nothing`);
     return this.#drains.run(registered, flags, ctx, maxTurns);
   }
 
@@ -249,6 +268,11 @@ export class HostedMap {
     };
   }
 
+  /** How a shadow does; `undefined` for a handler that drains. */
+  shadowReport(registered: RegisteredHandler): ShadowReport | undefined {
+    return this.#shadows.reportOf(registered);
+  }
+
   /**
    * Registers a handler, also while a drain is under way: see {@link HandlerTable.put}.
    * @throws RingbufdError HANDLER_CONFIG, NO_MAP when the map was deleted meanwhile, and what {@link HandlerTable.put} throws
@@ -267,6 +291,7 @@ export class HostedMap {
         if (this.#closed) throw new RingbufdError('NO_MAP', `map "${this.name}" was deleted meanwhile`);
       }),
     );
+    if (result.registered.spec.shadow) this.#shadows.add(result.registered);
     this.#observer.triggerChanged(this);
     this.#observer.changed(this);
     return result;
@@ -297,6 +322,7 @@ export class HostedMap {
     for (const connection of [...this.connections]) connection.disconnect(key);
     this.intake.close();
     this.#observer.closed(this);
+    await this.#shadows.close();
     await this.handlers.close();
   }
 

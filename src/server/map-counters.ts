@@ -70,6 +70,12 @@ export class MapCounters {
   /** OUTPUT frames that had to wait for room (on_full=block, plain mode). */
   blockedFrames = 0;
   takeovers = 0;
+  /** Samples that shadows have answered for. */
+  shadowCalls = 0;
+  /** Of them, those that they answered otherwise than the real handler. */
+  shadowDiffered = 0;
+  /** Samples that drains have released without a shadow's seeing them. */
+  shadowSkipped = 0;
   /** Raw WRITE and COMMIT frames of a direct map. */
   rawWrites = 0;
   readonly refused = new Map<string, number>();

@@ -20,6 +20,7 @@ import type { RegisteredHandler } from './handler-table.js';
 import type { Failure } from './handler-health.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
+import type { MapShadows } from './map-shadows.js';
 import type { OldestSample } from './oldest-sample.js';
 import { ReleaseBooks } from './release-books.js';
 import type { WakeupHub } from './wakeup-hub.js';
@@ -52,6 +53,7 @@ export interface MapDrainsDeps {
   ledger: MapLedger;
   watchers: WakeupHub;
   oldest: OldestSample;
+  shadows: MapShadows;
   clock: Clock;
   logger: Logger;
   /** The consumer position has moved: blocked outputs go on, whatever the drain's flags say. */
@@ -129,10 +131,12 @@ export class MapDrains {
     const { batchLimit } = health;
     const request = { handler, ctx, flags, maxTurns, map, incarnation, endAsked, batchLimit, timing };
     const head = ring.consumerPosition;
+    this.#deps.shadows.begun();
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
       outcome = runDrain(ring, this.#consumer, request, (soFar, consumerLow) => {
         if (soFar !== undefined) this.#books.book(soFar, consumerLow);
+        this.#deps.shadows.moved();
         onConsumerMoved();
       });
     } catch (error) {
@@ -241,13 +245,14 @@ export class MapDrains {
     started: number,
     deadLetters: readonly BuriedSample[] = [],
   ): DrainResult {
-    const { ring, counters, watchers, oldest, clock, onConsumerMoved, onEnded } = this.#deps;
+    const { ring, counters, watchers, oldest, shadows, clock, onConsumerMoved, onEnded } = this.#deps;
     const number = ++this.#number;
     const positions = this.#positions();
     counters.drains++;
     this.#books.book(outcome);
     if (outcome.stopped) counters.stops++;
     const turns = outcome.drained + outcome.discarded + outcome.deadLettered;
+    shadows.ended(outcome);
     if (turns > 0) onConsumerMoved();
     let wakeupsQueued: Promise<void> | undefined;
     if (outcome.wakeup)

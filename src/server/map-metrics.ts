@@ -35,6 +35,15 @@ const counters: Record<string, [field: CounterField, help: string]> = {
     'Watchers that a wake left asleep because less than their min_free was free',
   ],
   producer_takeovers: ['takeovers', 'Connections replaced by a newer one of the same producer id'],
+  shadow_calls: ['shadowCalls', 'Samples that shadow handlers have answered for'],
+  shadow_verdicts_differed: [
+    'shadowDiffered',
+    'Samples that a shadow handler answered otherwise than the real one',
+  ],
+  shadow_samples_skipped: [
+    'shadowSkipped',
+    'Samples that a shadow handler did not get to see, because its queue was full',
+  ],
   raw_writes: ['rawWrites', 'WRITE and COMMIT frames on direct maps'],
 };
 

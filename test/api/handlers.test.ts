@@ -32,6 +32,7 @@ describe('PUT /v1/maps/{map}/handlers/{handler}', () => {
         enabled: true,
         status: 'running',
         state: { samples: 0, bytes: 0 },
+        shadow: null,
         auto: null,
         last_error: null,
         dead_letter_error: null,

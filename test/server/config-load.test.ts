@@ -51,12 +51,11 @@ describe('defaults', () => {
         max_reservations_per_connection: 1024,
         max_handlers_per_map: 16,
         max_producers_per_map: 16384,
-        max_ledger_runs_per_map: 16384,
         max_queued_bytes: 1048576,
+        max_shadow_bytes: 262144,
+        max_ledger_runs_per_map: 16384,
         max_requests_per_minute: 6000,
         max_peek_samples: 1000,
-        max_unread_answer_bytes: 67108864,
-        answer_timeout_ms: 30000,
         max_event_loop_delay_ms: 1000,
         max_file_bytes_per_map: 1073741824,
       },
@@ -74,7 +73,7 @@ maps:
       - { name: h, kind: count }
       - { name: i, kind: count, trigger: { mode: auto } }
 `;
-    const plain = { on_error: { policy: 'stop' }, enabled: true };
+    const plain = { on_error: { policy: 'stop' }, enabled: true, shadow: false };
     expect(configFromText(text).config.maps).toEqual([
       {
         name: 'a',

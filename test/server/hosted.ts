@@ -29,6 +29,7 @@ const settings: RegistrySettings = {
   maxHandlers: 16,
   maxLedgerRuns: 1024,
   maxDiskBytes: 2 ** 30,
+  shadowQueueBytes: 4096,
   maxMaps: 100,
   maxTotalRingBytes: 2 ** 30,
 };

@@ -44,7 +44,7 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: 
       },
     },
     async (request, reply) => {
-      const { kind, config, trigger, on_error: onError, enabled } = request.body;
+      const { kind, config, trigger, on_error: onError, enabled, shadow } = request.body;
       const map = maps.get(request.params.map);
       const spec = {
         kind,
@@ -52,6 +52,7 @@ export function registerHandlerRoutes(app: RouteApp, { maps, scheduler, kept }: 
         trigger: completeTrigger(trigger),
         onError: completeOnError(onError),
         enabled,
+        shadow,
       };
       const { registered, created } = await map.putHandler(request.params.handler, spec);
       kept.forgetHandler(map.name, registered.name);

@@ -69,6 +69,11 @@ export const handlerErrors = {
     advice:
       'Only the producer of a direct map can write one: it has to repair it, or the map has to be deleted.',
   }),
+  HANDLER_SHADOW: entry({
+    errno: 'EINVAL',
+    title: 'a shadow does not drain',
+    advice: 'Drain through another handler of the map, or register this one again with "shadow": false.',
+  }),
   HANDLER_CHANGING: entry({
     errno: 'EBUSY',
     title: 'another change of this handler is under way',

@@ -73,12 +73,6 @@ export class KeptRegistry {
     return (this.#next = next);
   }
 
-  /** Resolves when no write is under way or due, whatever became of it. */
-  async settled(): Promise<void> {
-    for (let last = this.#next ?? this.#writing; last !== undefined; last = this.#next ?? this.#writing)
-      await last.catch(() => undefined);
-  }
-
   /** Forgets a handler that could not be restored: it was replaced, or deleted. */
   forgetHandler(map: string, handler: string): boolean {
     return this.#unrestored.get(map)?.delete(handler) ?? false;
@@ -150,8 +144,8 @@ function attributesOf({ name, attributes }: HostedMap): Omit<KeptMap, 'handlers'
 }
 
 function keptHandler({ name, spec }: RegisteredHandler): KeptHandler {
-  const { kind, config, trigger, onError, enabled } = spec;
-  return { name, kind, config, trigger, on_error: onError, enabled } as KeptHandler;
+  const { kind, config, trigger, onError, enabled, shadow } = spec;
+  return { name, kind, config, trigger, on_error: onError, enabled, shadow } as KeptHandler;
 }
 
 function has(maps: MapRegistry, name: string): boolean {

@@ -51,6 +51,7 @@ export function useWorkerRig(): WorkerRig {
       maxHandlers: 16,
       maxLedgerRuns: 1024,
       maxDiskBytes: 2 ** 30,
+      shadowQueueBytes: 4096,
       maxMaps: 1000,
       maxTotalRingBytes: 2 ** 30,
     },

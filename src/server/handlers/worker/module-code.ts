@@ -9,8 +9,6 @@ export interface ModuleContext {
   readonly map: string;
   readonly handler: string;
   readonly incarnation: string;
-  /** Where the record of the sample at hand starts; read anew for each sample. */
-  readonly position: bigint;
   /** The ctx of the drain call; {} for an automatic drain. */
   readonly value: unknown;
   /** `config.options` of the handler. */
@@ -21,7 +19,7 @@ export interface ModuleContext {
 }
 
 /** What stays the same from drain to drain. */
-type ModuleBase = Omit<ModuleContext, 'incarnation' | 'position' | 'value'>;
+type ModuleBase = Omit<ModuleContext, 'incarnation' | 'value'>;
 type ModuleHandler = (sample: Uint8Array, context: ModuleContext) => unknown;
 
 /** An ES module of the operator's, whose default export is the handler. */
@@ -36,7 +34,7 @@ export class ModuleCode implements LoadedCode {
   private constructor(handler: ModuleHandler, base: ModuleBase) {
     this.#handler = handler;
     this.#base = base;
-    this.#context = { ...base, incarnation: '', position: 0n, value: {} };
+    this.#context = { ...base, incarnation: '', value: {} };
     promiseHooks.onInit(() => {
       this.#unsettled = true;
     });
@@ -59,15 +57,7 @@ export class ModuleCode implements LoadedCode {
 
   begin(drain: CodeDrain): void {
     const value: unknown = JSON.parse(drain.ctx);
-    const { incarnation, position } = drain;
-    this.#context = Object.freeze({
-      ...this.#base,
-      incarnation,
-      get position() {
-        return position();
-      },
-      value,
-    });
+    this.#context = Object.freeze({ ...this.#base, incarnation: drain.incarnation, value });
     this.#unsettled = false;
   }
 

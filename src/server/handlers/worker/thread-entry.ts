@@ -109,8 +109,7 @@ async function drain(request: Extract<ThreadRequest, { type: 'drain' }>): Promis
   logLines = 0;
   emitsRefused = 0;
   emitLog.begin(request.credit);
-  const { ctx, incarnation } = request;
-  code!.begin({ ctx, incarnation, position: () => loop!.position });
+  code!.begin(request);
   const result = await loop!.drain(request);
   report({ type: 'ended', emitsRefused, ...result });
 }

@@ -136,7 +136,6 @@ export class ThreadedHandler implements WorkerHandler {
       {
         ctx: JSON.stringify(request.ctx ?? {}),
         incarnation: request.incarnation,
-        position: ring.consumerPosition,
         maxTurns: request.maxTurns,
         softLimitMs: budgetMs * SOFT_LIMIT,
         credit,
