@@ -127,19 +127,25 @@ export class CommitWriter {
     }
   }
 
-  /** Step 3; returns the digest of the records. */
+  /** Step 3; returns the digest of the records. The next slice is made ready while the last one is being written. */
   async #writeRecords(start: bigint, end: bigint, headers: HeaderWords): Promise<number> {
     const { ring, checksum, staging } = this.#options;
     const stager = new RecordStager(ring, checksum, { start, end }, headers);
+    let writing: Promise<void> = Promise.resolve();
     while (!stager.done) {
       const slice = await staging.acquire();
-      try {
-        const { offset, length } = stager.fill(slice);
-        await this.#write(this.#dataAt + offset, slice.bytes.subarray(0, length));
-      } finally {
-        staging.release(slice);
-      }
+      const { offset, length } = stager.fill(slice);
+      const last = writing;
+      writing = this.#write(this.#dataAt + offset, slice.bytes.subarray(0, length)).finally(() =>
+        staging.release(slice),
+      );
+      // Whichever fails first is the commit's failure, but no write may outlive the commit.
+      const [before] = await Promise.allSettled([last]);
+      if (before.status === 'fulfilled') continue;
+      await Promise.allSettled([writing]);
+      throw before.reason;
     }
+    await writing;
     return stager.digest;
   }
 
