@@ -33,6 +33,36 @@ export const openNats: OpenLink = async (port, subject, shape, flow) => {
   };
 };
 
+/** NATS core with a subscriber: each producer subscribes to its own subject and counts what is delivered. */
+export const openNatsDelivered: OpenLink = async (port, subject, shape, flow) => {
+  const socket = await openWebSocket(port, '/');
+  const own = `${subject}.${Math.random().toString(36).slice(2, 10)}`;
+  socket.write(text(`${CONNECT}SUB ${own} 1\r\n`));
+  const length = shape.sampleBytes * shape.samplesPerMessage;
+  const block = maskedFrame(publishes(`PUB ${own}`, shape, flow.perBlock));
+  const delivered = `MSG ${own} 1 ${length}\r\n`.length + length + 2;
+  const reader = new FrameReader();
+  let bytes = 0;
+  let greeted = false;
+  return {
+    socket,
+    createBlock: () => ({ bytes: block, messages: flow.perBlock }),
+    prepare() {
+      // Nothing changes from message to message.
+    },
+    receive(chunk) {
+      reader.push(chunk, (body) => {
+        // The first frame is the server's INFO. What follows are deliveries, all of one length.
+        if (greeted) bytes += body.length;
+        greeted = true;
+      });
+      const messages = Math.floor(bytes / delivered);
+      bytes -= messages * delivered;
+      return messages;
+    },
+  };
+};
+
 /** JetStream: PUBs with a reply subject; each ack is a message to it. */
 export const openJetStream: OpenLink = async (port, subject, shape, flow) => {
   const socket = await openWebSocket(port, '/');

@@ -13,7 +13,7 @@ const JETSTREAM_IN_FLIGHT = 4096;
 
 /** One nats-server for both of its contenders, which never run at the same time. */
 export async function startNats(): Promise<readonly (Contender | Absent)[]> {
-  const names = ['NATS core', 'NATS JetStream'] as const;
+  const names = ['NATS core, delivered', 'NATS core, nobody subscribed', 'NATS JetStream'] as const;
   const [port, webSocketPort, monitorPort] = [await freePort(), await freePort(), await freePort()];
   const folder = mkdtempSync(join(tmpdir(), 'ringbufd-bench-nats-'));
   const config = join(folder, 'nats.conf');
@@ -54,9 +54,20 @@ jetstream { store_dir: "${folder}", max_mem: ${2 * STREAM_BYTES} }
     {
       ...common,
       name: names[0],
+      link: 'natsDelivered',
+      target: 'bench-delivered',
+      setting: 'WebSocket port; each producer subscribes to its subject and counts what is delivered',
+      overheadBytes: 40,
+      settle: async () => {
+        // What was delivered was counted by the producers.
+      },
+    },
+    {
+      ...common,
+      name: names[1],
       link: 'nats',
       target: 'bench-core',
-      setting: 'WebSocket port, no subscriber: messages are received and dropped; PING and PONG at the end',
+      setting: 'WebSocket port; messages are received and dropped; PING and PONG at the end',
       overheadBytes: 20,
       async settle(_samples, messages) {
         const response = await fetch(`http://127.0.0.1:${monitorPort}/varz`);
@@ -69,7 +80,7 @@ jetstream { store_dir: "${folder}", max_mem: ${2 * STREAM_BYTES} }
     },
     {
       ...common,
-      name: names[1],
+      name: names[2],
       link: 'jetstream',
       target: SUBJECT,
       mostInFlight: JETSTREAM_IN_FLIGHT,

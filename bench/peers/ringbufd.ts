@@ -79,14 +79,20 @@ export async function createCountedMap(
   attributes: { max_entries: number; durability?: Durability },
 ): Promise<void> {
   const created = await daemon.call('PUT', `/v1/maps/${map}`, attributes);
-  if (created.status !== 201) throw new Error(`${map} was refused: ${JSON.stringify(created.body)}`);
+  if (created.status !== 201) throw new Error(`the map was refused: ${titleOf(created.body)}`);
   const handler = {
     kind: 'count',
     config: {},
     trigger: { mode: 'auto', flags: [], min_bytes: 1, max_delay_ms: 0 },
   };
   const put = await daemon.call('PUT', `/v1/maps/${map}/handlers/count`, handler);
-  if (put.status !== 201) throw new Error(`the handler was refused: ${JSON.stringify(put.body)}`);
+  if (put.status !== 201) throw new Error(`the handler was refused: ${titleOf(put.body)}`);
+}
+
+/** What an error says, RFC 9457. */
+function titleOf(body: unknown): string {
+  const { title } = (body ?? {}) as { title?: unknown };
+  return typeof title === 'string' ? title : JSON.stringify(body);
 }
 
 /** Samples that the `count` handler of a map has had. */

@@ -1,13 +1,11 @@
 /** Servers under test: each a process of its own, started on a free port and ended by its id. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 
 const START_TIMEOUT_MS = 10_000;
 const RETRY_MS = 20;
-/** Of /proc/PID/stat; fixed on Linux for user space. */
-const CLOCK_TICKS_PER_SECOND = 100;
 
 export interface ServerProcess {
   readonly pid: number;
@@ -58,12 +56,12 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Processor seconds, user and system, that a process has used. */
+/** Processor seconds, user and system, that the threads of a process have used, to the nanosecond. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name, in brackets, may hold spaces.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
+  return nanoseconds / 1e9;
 }
 
 function takesConnections(port: number): Promise<boolean> {

@@ -15,7 +15,9 @@ the same. Each case has a process of its own.`,
   websocket: {
     title: 'Over the network',
     text: `The server is one process, the producers are another, over 127.0.0.1. Producers write frames that were masked before the
-clock started, so that they are not what is measured; the second table of each pair says who was busy. Every sample is
+clock started, so that they are not what is measured; the last table of each group says who was busy. Goals compare what the
+servers do per second of their own processor time (all threads), which neither the producers nor other work on the machine
+change. Every sample is
 acknowledged, and what the server says it has is compared with that after each try. The *bare ws server* is the limit: the same
 WebSocket library, counting bytes. Brokers get one sample as one message, pipelined, in the settings below the tables; in the
 column of 64 KiB frames their messages are packs of as many samples, which they then know nothing about. They have no consumer,
@@ -57,7 +59,7 @@ Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${mac
 
 ${targetTable(groups.flatMap(({ targets }) => targets))}
 
-${findings.trim()}
+${withFigures(findings.trim(), results)}
 
 ${groups.map(section).join('\n\n')}
 `;
@@ -99,10 +101,18 @@ function tableSection(table: Table): string {
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
-/** A figure of the results, for other pages: the median of one cell. @throws Error when it is not there */
-export function figure(results: BenchResults, table: string, row: string, column: string): number {
-  const tables = results.groups.flatMap((group) => group.tables);
-  const cell = tables.find(({ key }) => key === table)?.rows.find(({ name }) => name === row)?.cells[column];
+/** `{{table/row/column/digits}}` in a text is the median of that cell. @throws Error when it is not there */
+function withFigures(text: string, results: BenchResults): string {
+  return text.replaceAll(
+    /\{\{([^/}]+)\/([^/}]+)\/([^/}]+)\/(\d)\}\}/g,
+    (_, table: string, row: string, column: string, digits: string) =>
+      formatNumber(figure(results, table, row, column), Number(digits)),
+  );
+}
+
+function figure({ groups }: BenchResults, table: string, row: string, column: string): number {
+  const found = groups.flatMap(({ tables }) => tables).find(({ key }) => key === table);
+  const cell = found?.rows.find(({ name }) => name === row)?.cells[column];
   if (cell === undefined) throw new Error(`the results have no ${table} / ${row} / ${column}`);
   return median(cell.values);
 }

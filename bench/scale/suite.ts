@@ -6,6 +6,7 @@ import { startProducers, type Producers } from '../websocket/producers.js';
 import { costPerSample, startWithMaps, startWithRing } from './growth.js';
 import { measureIdleProducers, type IdleProducers } from './idle-producers.js';
 import { residentBytes } from './memory.js';
+import { measureRest } from './rest.js';
 
 const IDLE = { quick: 1000, full: 10_000 };
 const MAPS = { quick: [1, 100], full: [1, 10, 100, 1000] };
@@ -50,9 +51,11 @@ async function run({ quick, tries, progress }: GroupContext): Promise<GroupResul
       SECONDS[length],
       tries,
     );
+    progress('scale: REST');
+    const rest = await measureRest(quick);
     return {
       group: 'scale',
-      tables: [idleTable(idle), costTable([...maps, ...rings])],
+      tables: [idleTable(idle), costTable([...maps, ...rings]), rest],
       targets: [atMost('an idle producer: KiB of resident memory', IDLE_TARGET_KIB, idle.kibEach, 1)],
       skipped: [],
     };

@@ -69,13 +69,3 @@ export class FrameReader {
     this.#rest = bytes.subarray(at);
   }
 }
-
-/**
- * Overwrites a big-endian u16 of a masked payload, wherever it is.
- * @param start where the payload begins in `frame`
- * @param at where the u16 is in the payload
- */
-export function patchMaskedU16(frame: Buffer, start: number, at: number, value: number): void {
-  frame[start + at] = (value >> 8) ^ MASK[at & 3]!;
-  frame[start + at + 1] = (value & 0xff) ^ MASK[(at + 1) & 3]!;
-}

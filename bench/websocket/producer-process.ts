@@ -2,7 +2,7 @@
  * The producers of one contender, in a process of their own. Takes jobs over IPC, one at a time: opens the connections,
  * pumps, closes them, and answers what they did.
  */
-import { openJetStream, openNats } from '../peers/nats-link.js';
+import { openJetStream, openNats, openNatsDelivered } from '../peers/nats-link.js';
 import { openMqtt } from '../peers/mosquitto.js';
 import { openRedis } from '../peers/redis.js';
 import { openRingbufd, openSink } from '../peers/ringbufd-link.js';
@@ -35,6 +35,7 @@ const links: Record<LinkKind, OpenLink> = {
   ringbufd: openRingbufd,
   sink: openSink,
   nats: openNats,
+  natsDelivered: openNatsDelivered,
   jetstream: openJetStream,
   redis: openRedis,
   mqtt: openMqtt,

@@ -14,16 +14,16 @@ export interface Producers {
 export function startProducers(): Producers {
   const file = fileURLToPath(new URL('./producer-process.ts', import.meta.url));
   const child = fork(file, { execArgv: ['--import', 'tsx'] });
+  const ended = once(child, 'exit').then((): never => {
+    throw new Error('the producers ended');
+  });
+  // It ends when it is stopped, and then nobody waits for it.
+  ended.catch(() => undefined);
   return {
     async run(job) {
-      const answered = once(child, 'message');
+      const answered = once(child, 'message') as Promise<[JobAnswer]>;
       child.send(job);
-      const [answer] = (await Promise.race([
-        answered,
-        once(child, 'exit').then(() => {
-          throw new Error('the producers ended');
-        }),
-      ])) as [JobAnswer];
+      const [answer] = await Promise.race([answered, ended]);
       if ('error' in answer) throw new Error(`${job.link}: ${answer.error}`);
       return answer;
     },

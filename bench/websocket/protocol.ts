@@ -41,9 +41,13 @@ export type OpenLink = (port: number, target: string, shape: Shape, flow: Flow) 
 
 /** Writes go out in blocks of about this many bytes. */
 const BLOCK_BYTES = 64 * 1024;
+const BLOCKS_IN_FLIGHT = 8;
 
-/** In-flight messages of one producer: about four blocks, and not more than the protocol allows. */
+/**
+ * In-flight messages of one producer: many blocks, so that nobody waits for an answer on a machine that does other things
+ * too, and not more than the protocol allows.
+ */
 export function flowFor(messageBytes: number, most = Infinity): Flow {
   const perBlock = Math.max(1, Math.min(Math.floor(BLOCK_BYTES / messageBytes), Math.floor(most / 4)));
-  return { perBlock, window: Math.min(perBlock * 4, most) };
+  return { perBlock, window: Math.min(perBlock * BLOCKS_IN_FLIGHT, most) };
 }

@@ -8,7 +8,6 @@ import {
   headerSize,
   maskedFrame,
   Opcode,
-  patchMaskedU16,
   patchMaskedU64,
 } from '../../bench/websocket/masked-frame.js';
 
@@ -53,10 +52,8 @@ describe('a masked frame', () => {
     const frame = maskedFrame(payload);
     const start = headerSize(payload.length);
     patchMaskedU64(new DataView(frame.buffer, frame.byteOffset, frame.length), start + 8, 2 ** 40 + 5);
-    patchMaskedU16(frame, start, 19, 0x1234);
     const [message] = await understood(frame);
     expect(message!.readBigUInt64LE(8)).toBe(2n ** 40n + 5n);
-    expect(message!.readUInt16BE(19)).toBe(0x1234);
     expect(message!.subarray(0, 8)).toEqual(Buffer.alloc(8));
   });
 });
