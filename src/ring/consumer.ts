@@ -78,7 +78,7 @@ export class Consumer {
   readonly #ledger: ReleaseLedger | undefined;
   readonly #managed: boolean;
   /** Word of the position up to which records may be seen. */
-  readonly #producerWord: number = PRODUCER;
+  readonly #producerWord: number;
   readonly #dynptr: Dynptr;
   /**
    * One drain at a time. A flag and not a lock, as in the kernel: a callback may run long, and one that drains its own
@@ -92,6 +92,7 @@ export class Consumer {
     this.#ring = ring;
     this.#ledger = ledger;
     this.#managed = ring.mode === 'managed';
+    this.#producerWord = ring.visibleWord;
     this.#dynptr = new Dynptr(ring);
   }
 

@@ -4,6 +4,10 @@
  *   byte        0                4096               8192                      8192 + max_entries
  *               | consumer page   | producer page    | data area                |
  *               | u64 position    | u64 position     | records                  |
+ *         + 64  | u64 freed       | u64 visible      |
+ *
+ * The second position of each page is ringbufd's own, in bytes that the kernel leaves alone. Only journalled rings use
+ * it: a drain sees records up to `visible`, free space counts from `freed`, and both follow the journal.
  *
  * One record, little-endian, always starting on a multiple of 8:
  *
@@ -27,12 +31,18 @@ export const RINGBUF_PAGE_SIZE = 4096;
 export const CONSUMER_POS_OFFSET = 0;
 /** Byte offset of the u64 producer position. */
 export const PRODUCER_POS_OFFSET = RINGBUF_PAGE_SIZE;
+/** Byte offset of the u64 up to which drains of a journalled ring see records: a cache line of its own. */
+export const VISIBLE_POS_OFFSET = PRODUCER_POS_OFFSET + 64;
+/** Byte offset of the u64 from which the free space of a journalled ring counts. */
+export const FREED_POS_OFFSET = CONSUMER_POS_OFFSET + 64;
 /** Byte offset of the data area. */
 export const DATA_OFFSET = 2 * RINGBUF_PAGE_SIZE;
 
 /** The same offsets as indices into an Int32Array over the ring's bytes. */
 export const CONSUMER_POS_WORD = CONSUMER_POS_OFFSET / 4;
 export const PRODUCER_POS_WORD = PRODUCER_POS_OFFSET / 4;
+export const VISIBLE_POS_WORD = VISIBLE_POS_OFFSET / 4;
+export const FREED_POS_WORD = FREED_POS_OFFSET / 4;
 export const DATA_WORD = DATA_OFFSET / 4;
 
 export const BPF_RINGBUF_HDR_SZ = 8;

@@ -27,6 +27,14 @@ export function storePosition(words: Int32Array, index: number, position: bigint
   words[index] = Number(BigInt.asIntN(32, position));
 }
 
+/** {@link storePosition} for a reader in another thread that looks at the low half only. */
+export function publishPosition(words: Int32Array, index: number, position: bigint, shared: boolean): void {
+  const low = Number(BigInt.asIntN(32, position));
+  words[index + 1] = Number(BigInt.asIntN(32, position >> 32n));
+  if (shared) Atomics.store(words, index, low);
+  else words[index] = low;
+}
+
 /**
  * Moves the u64 at word `index` on by `bytes` (0 ≤ bytes < 2^31). The high half goes first: a reader in another thread
  * that looks at the low half only (see above) then never meets a low half whose carry is still missing.

@@ -26,7 +26,6 @@ import {
   BPF_RINGBUF_HDR_SZ,
   BPF_RINGBUF_DISCARD_BIT,
   BUSY_MASK,
-  CONSUMER_POS_WORD,
   DATA_OFFSET,
   DATA_WORD,
   DISCARD_MASK,
@@ -47,9 +46,11 @@ export type ReservationOffset = number;
 export class Producer {
   readonly #ring: UserRing;
   readonly #mask: number;
+  readonly #freedWord: number;
 
   constructor(ring: UserRing) {
     this.#ring = ring;
+    this.#freedWord = ring.freedWord;
     this.#mask = ring.size - 1;
   }
 
@@ -59,7 +60,7 @@ export class Producer {
    */
   get #room(): number {
     const { words, shared } = this.#ring;
-    const used = words[PRODUCER_POS_WORD]! - loadLow(words, CONSUMER_POS_WORD, shared);
+    const used = words[PRODUCER_POS_WORD]! - loadLow(words, this.#freedWord, shared);
     return unsigned(this.#ring.size - used);
   }
 

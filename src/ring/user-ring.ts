@@ -3,12 +3,14 @@ import {
   BPF_F_NUMA_NODE,
   CONSUMER_POS_WORD,
   DATA_OFFSET,
+  FREED_POS_WORD,
   MAX_RING_SIZE,
   PRODUCER_POS_WORD,
   RINGBUF_PAGE_SIZE,
   unsigned,
+  VISIBLE_POS_WORD,
 } from './layout.js';
-import { distance, loadLow, loadPosition, storePosition } from './position.js';
+import { distance, loadLow, loadPosition, publishPosition, storePosition } from './position.js';
 
 /** What `bpf_map_create` is given for a `BPF_MAP_TYPE_USER_RINGBUF`. */
 export interface UserRingAttributes {
@@ -65,12 +67,19 @@ export class UserRing {
   readonly mode: RingMode;
   /** True over a SharedArrayBuffer: positions and headers are then published with Atomics. */
   readonly shared: boolean;
+  /** Whether drains and free space follow a journal: see {@link publish}. */
+  readonly journalled: boolean;
+  /** Word of the position up to which a drain sees records: the producer position's, unless the ring is journalled. */
+  readonly visibleWord: number;
+  /** Word of the position from which free space counts: the consumer position's, unless the ring is journalled. */
+  readonly freedWord: number;
 
   /**
    * Attaches to an existing ring image, whatever its positions are.
+   * @param journalled for managed rings
    * @throws RangeError when the buffer is not a ring image of a valid size
    */
-  constructor(buffer: ArrayBufferLike, mode: RingMode = 'direct') {
+  constructor(buffer: ArrayBufferLike, mode: RingMode = 'direct', journalled = false) {
     const size = buffer.byteLength - DATA_OFFSET;
     if (checkAttributes({ maxEntries: size }) !== 0)
       throw new RangeError(
@@ -82,6 +91,9 @@ export class UserRing {
     this.size = size;
     this.mode = mode;
     this.shared = typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+    this.journalled = journalled;
+    this.visibleWord = journalled ? VISIBLE_POS_WORD : PRODUCER_POS_WORD;
+    this.freedWord = journalled ? FREED_POS_WORD : CONSUMER_POS_WORD;
   }
 
   /**
@@ -112,15 +124,27 @@ export class UserRing {
     return distance(this.words, PRODUCER_POS_WORD, CONSUMER_POS_WORD);
   }
 
+  /** Bytes that a drain may see: those used, less what is not yet in the journal. */
+  get available(): number {
+    if (!this.journalled) return this.used;
+    return Math.max(0, (this.words[VISIBLE_POS_WORD]! - this.consumerLow) | 0);
+  }
+
+  /** Bytes that a producer cannot fill: those used, and on a journalled ring what was released since its checkpoint. */
+  get #taken(): number {
+    if (!this.journalled) return this.used;
+    return unsigned(this.words[PRODUCER_POS_WORD]! - this.words[FREED_POS_WORD]!);
+  }
+
   /** Bytes that a producer may still fill: 0 when the ring is full or its positions are absurd. */
   get free(): number {
-    const used = this.used;
-    return used < this.size ? this.size - used : 0;
+    const taken = this.#taken;
+    return taken < this.size ? this.size - taken : 0;
   }
 
   /** poll(2) for POLLOUT. Source: `ringbuf_map_poll_user`. */
   get writable(): boolean {
-    return this.used < this.size;
+    return this.#taken < this.size;
   }
 
   /** Halves of the positions, as int32; the low ones are enough to compare two places of one managed ring. */
@@ -155,6 +179,25 @@ export class UserRing {
   /** Stores a raw producer position, unchecked: the power that the kernel gives to whoever maps the page. */
   set producerPosition(position: bigint) {
     storePosition(this.words, PRODUCER_POS_WORD, position);
+  }
+
+  /** Drains see records up to here. */
+  get visiblePosition(): bigint {
+    return loadPosition(this.words, this.visibleWord);
+  }
+
+  /** The consumer position that counts for producers: the space before it may be filled anew. */
+  get freedPosition(): bigint {
+    return this.journalled ? loadPosition(this.words, FREED_POS_WORD) : this.consumerPosition;
+  }
+
+  /**
+   * On a journalled ring: lets drains see the records before `visible`, and producers fill the space before `freed`. In
+   * the thread of the producer.
+   */
+  publish(visible: bigint, freed: bigint): void {
+    publishPosition(this.words, VISIBLE_POS_WORD, visible, this.shared);
+    publishPosition(this.words, FREED_POS_WORD, freed, this.shared);
   }
 
   /**
@@ -193,11 +236,12 @@ function moveTo(
  * Creates an empty ring.
  * @param attributes checked with {@link checkAttributes}
  * @param options.shared over a SharedArrayBuffer, for a worker thread that drains in place
+ * @param options.journalled drains and free space follow a journal
  * @throws RangeError when the attributes do not pass the check, or when there is no memory for it
  */
 export function createUserRing(
   attributes: UserRingAttributes,
-  options: { mode?: RingMode; shared?: boolean } = {},
+  options: { mode?: RingMode; shared?: boolean; journalled?: boolean } = {},
 ): UserRing {
   const error = checkAttributes(attributes);
   if (error !== 0)
@@ -205,5 +249,6 @@ export function createUserRing(
       `max_entries ${attributes.maxEntries} is refused (errno ${-error}): call checkAttributes first`,
     );
   const bytes = DATA_OFFSET + attributes.maxEntries;
-  return new UserRing(options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes), options.mode);
+  const buffer = options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+  return new UserRing(buffer, options.mode, options.journalled);
 }

@@ -340,13 +340,13 @@ const positions = [
     ],
   ]),
   ...mutations('positions', 'user-ring.ts', [
-    ['a full ring is writable', 'return this.used < this.size;', 'return this.used <= this.size;'],
-    ['poll in 32 bits', 'return this.used < this.size;', 'return this.used % 2 ** 32 < this.size;'],
-    ['poll wants 8 free bytes', 'return this.used < this.size;', 'return this.used < this.size - 8;'],
+    ['a full ring is writable', 'return this.#taken < this.size;', 'return this.#taken <= this.size;'],
+    ['poll in 32 bits', 'return this.#taken < this.size;', 'return this.#taken % 2 ** 32 < this.size;'],
+    ['poll wants 8 free bytes', 'return this.#taken < this.size;', 'return this.#taken < this.size - 8;'],
     [
       'behind the consumer is writable',
-      'return this.used < this.size;',
-      'return this.used < this.size || this.used >= 2 ** 63;',
+      'return this.#taken < this.size;',
+      'return this.#taken < this.size || this.#taken >= 2 ** 63;',
     ],
   ]),
   ...mutations('positions', 'dynptr.ts', [

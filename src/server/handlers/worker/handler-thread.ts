@@ -119,7 +119,7 @@ export class HandlerThread {
     const image = ring.share();
     if (this.#attached !== image) {
       this.#attached = image;
-      this.#post({ type: 'attach', ring: image });
+      this.#post({ type: 'attach', ring: image, journalled: ring.journalled });
     }
     this.#onProgress = onProgress;
     this.#printed = 0;

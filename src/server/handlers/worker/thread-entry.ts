@@ -114,9 +114,9 @@ async function drain(request: Extract<ThreadRequest, { type: 'drain' }>): Promis
   report({ type: 'ended', emitsRefused, ...result });
 }
 
-function attach(ring: SharedArrayBuffer): void {
+function attach(ring: SharedArrayBuffer, journalled: boolean): void {
   loop = new DrainLoop({
-    ring: new UserRing(ring, 'managed'),
+    ring: new UserRing(ring, 'managed', journalled),
     ledger,
     code: code!,
     onProgress: () => report({ type: 'progress' }),
@@ -145,7 +145,7 @@ try {
   await load();
   port.on('message', (request: ThreadRequest) => {
     if (request.type === 'probe') probe();
-    else if (request.type === 'attach') attach(request.ring);
+    else if (request.type === 'attach') attach(request.ring, request.journalled);
     else void drain(request);
   });
 } catch (error) {

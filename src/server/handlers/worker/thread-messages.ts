@@ -26,7 +26,7 @@ export interface ThreadSetup {
 
 export type ThreadRequest =
   | { type: 'probe' }
-  | { type: 'attach'; ring: SharedArrayBuffer }
+  | { type: 'attach'; ring: SharedArrayBuffer; journalled: boolean }
   | {
       type: 'drain';
       /** The caller's ctx, as JSON text. */
