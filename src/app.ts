@@ -1,14 +1,12 @@
 /** Composes the daemon and its HTTP server. Listens only when told to. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
-import type { Logger } from 'pino';
 import { serveWithoutUpgrade, wantsWebSocket } from './api/ignored-upgrade.js';
 import { answerClientError, refuseExpectation } from './api/client-errors.js';
 import { answerFrameworkError, registerApi } from './api/index.js';
 import type { RouteApp } from './api/route-app.js';
-import type { Clock } from './server/clock.js';
 import { hostInUrl, parseListen, type Config } from './server/config.js';
-import { createDaemon, type Daemon } from './server/daemon.js';
+import { createDaemon, type Daemon, type DaemonOptions } from './server/daemon.js';
 import { VERSION } from './version.js';
 
 /** Time for a request to arrive as a whole, in ms: a body that drips holds a socket no longer. */
@@ -28,7 +26,10 @@ export interface App {
  * Builds everything but does not listen.
  * @throws RingbufdError when the configuration declares a map or a handler that is refused
  */
-export async function buildApp(config: Config, options: { logger: Logger; clock?: Clock }): Promise<App> {
+export async function buildApp(
+  config: Config,
+  options: Pick<DaemonOptions, 'logger' | 'clock' | 'journals'>,
+): Promise<App> {
   let boundHost: string | undefined;
   const { host, port } = parseListen(config.listen)!;
   const daemon = await createDaemon(config, {

@@ -50,7 +50,10 @@ export const CreateMap = Type.Object(
       default: 'managed',
       description: 'managed: the daemon validates what producers send; direct: one producer with raw powers',
     }),
-    durability: Type.Enum(['memory', 'written', 'synced'], { default: 'memory' }),
+    durability: Type.Enum(['memory', 'written', 'synced'], {
+      default: 'memory',
+      description: 'what an acknowledgement means: in memory, handed to the operating system, on the disk',
+    }),
     ledger: Type.Enum(['count', 'hash'], {
       default: 'count',
       description: 'hash: the ledger also keeps a hash per producer of what was accepted and drained',
@@ -74,6 +77,7 @@ const MapCountersShape = Type.Object(
     discarded_samples: Count('discarded records that drains skipped'),
     dead_lettered_samples: Count('samples put into a dead-letter map'),
     buffered_samples: Type.Integer({ description: 'accepted and still in the ring, by the books' }),
+    quarantined_samples: Count('samples that the journal could not verify after a crash'),
     drains: Count('drains, refused ones not counted'),
     stops: Count('drains whose callback returned 1'),
     wakeups_sent: Count('WAKEUP frames queued'),
@@ -97,6 +101,24 @@ export const MapInfo = Type.Object(
     created_at: Type.String({ format: 'date-time' }),
     producer_pos: U64('producer position'),
     consumer_pos: U64('consumer position'),
+    visible_pos: U64(
+      'drains see records before it: what is durable. Without a journal the producer position',
+    ),
+    freed_pos: U64(
+      'producers may fill the space before it: the last checkpoint. Without a journal the consumer position',
+    ),
+    journal: Type.Enum(['none', 'ok', 'full', 'failed'], {
+      description: 'full: no room on the disk, goes on by itself; failed: the map is read-only',
+    }),
+    quarantined: Type.Array(
+      Type.Object({
+        pos: U64('where it was'),
+        bytes: Count('of it, as records'),
+        file: Type.String({ description: 'that holds them, below the data directory' }),
+        reason: Type.String(),
+      }),
+      { description: 'what the start found damaged and set aside' },
+    ),
     used_bytes: U64('producer position - consumer position'),
     free_bytes: Count('bytes that a producer may still fill'),
     fill: Type.Number({ minimum: 0, maximum: 1, description: 'used bytes by size' }),
@@ -248,6 +270,7 @@ export const ProducerInfo = Type.Object(
     connected_at: Type.String({ format: 'date-time' }),
     last_seq: U64('last OUTPUT accepted'),
     partial: Count('samples held of the next one'),
+    acked_seq: U64('last OUTPUT acknowledged: on a journalled map what is durable'),
     acked_pos: U64('end of its last acknowledged record'),
     accepted_samples: Count('by this producer, over all its connections'),
     accepted_bytes: Count('by this producer, as records'),

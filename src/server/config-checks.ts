@@ -21,6 +21,7 @@ export function crossProblems(draft: Draft): ConfigProblem[] {
     ...duplicates(draft, 'tokens', 'sha256'),
     ...duplicates(draft, 'maps', 'name'),
     ...mapLimits(draft),
+    ...directDurability(draft),
     ...items<MapConfig>(draft, 'maps').flatMap(({ item, path }) => handlerProblems(draft, item, path)),
   ];
 }
@@ -95,6 +96,16 @@ function mapLimits(draft: Draft): ConfigProblem[] {
       message: `the rings take ${bytes} bytes together, more than limits.max_total_ring_bytes (${limits.max_total_ring_bytes})`,
     });
   return problems;
+}
+
+/** A direct map's producer has raw powers over its ring: nobody could say what of it was durable. */
+function directDurability(draft: Draft): ConfigProblem[] {
+  return items<MapConfig>(draft, 'maps').flatMap(({ item, path }) => {
+    if (!draft.isSound(`${path}.mode`) || !draft.isSound(`${path}.durability`)) return [];
+    if (item.mode !== 'direct' || item.durability === 'memory') return [];
+    const message = `${item.durability} is for managed maps: a direct map is memory`;
+    return [{ path: `${path}.durability`, message }];
+  });
 }
 
 function handlerProblems(draft: Draft, map: MapConfig, mapPath: string): ConfigProblem[] {

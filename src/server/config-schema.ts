@@ -129,14 +129,11 @@ export const MapSchema = Type.Object(
       description:
         'managed = the daemon validates what producers send; direct = one producer has the raw powers that the kernel gives.',
     }),
-    durability: Type.Refine(
-      Type.Enum(['memory', 'written', 'synced'], {
-        default: 'memory',
-        description: 'What an acknowledgement means. So far only memory (there is no journal yet).',
-      }),
-      (value) => value === 'memory',
-      (value) => `no journal yet: only memory is possible, not ${value}`,
-    ),
+    durability: Type.Enum(['memory', 'written', 'synced'], {
+      default: 'memory',
+      description:
+        'What an acknowledgement means: memory = in the ring; written = handed to the operating system, survives the end of the process; synced = on the disk, survives a loss of power.',
+    }),
     ledger: Type.Enum(['count', 'hash'], {
       default: 'count',
       description:
@@ -323,6 +320,11 @@ const LimitsSchema = Type.Object(
       text: 'Most bytes that the file handlers of one map keep on disk.',
       unit: 'bytes',
       default: 2 ** 30,
+    }),
+    max_quarantine_bytes_per_map: amount({
+      text: 'Most bytes of damaged records that are kept aside for one map with a journal.',
+      unit: 'bytes',
+      default: 64 * 2 ** 20,
     }),
   },
   section('Bounds on everything that a remote peer can make grow.'),

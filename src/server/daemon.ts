@@ -11,6 +11,8 @@ import { RingbufdError } from './errors.js';
 import { Events } from './events.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HostedMap, MapObserver } from './hosted-map.js';
+import { FileStore } from './journal/file-store.js';
+import type { JournalStore } from './journal/journal.js';
 import { MapRegistry } from './map-registry.js';
 import { KeptRegistry } from './registry/kept-registry.js';
 import { RegistryFile } from './registry/registry-file.js';
@@ -23,6 +25,8 @@ export interface DaemonOptions {
   logger: Logger;
   /** Injected in tests. */
   clock?: Clock;
+  /** Where the journals of durable maps are. Absent: in files below `data_dir`. */
+  journals?: () => Promise<JournalStore>;
   /** Hosts that the daemon turned out to listen on; asked at every request. */
   listenHosts?: () => string[];
 }
@@ -42,8 +46,8 @@ export interface Daemon {
   /** `serving`, or `draining` once {@link close} was called: /readyz. */
   readonly state: 'serving' | 'draining';
   /**
-   * Tells producers (4412), lets drains finish for at most `graceMs`, flushes handlers.
-   * What a memory map still held is lost, and said in the log.
+   * Takes no more of producers, acknowledges what is durable and tells them (4412), lets drains finish for at most
+   * `graceMs`, flushes handlers, closes journals. What a memory map still held is lost, and said in the log.
    */
   close(graceMs?: number): Promise<void>;
 }
@@ -93,7 +97,7 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       maxDiskBytes: limits.max_file_bytes_per_map,
       shadowQueueBytes: shadowQueueBytes(limits.max_shadow_bytes),
     },
-    { clock, logger, observer },
+    { clock, logger, observer, journals: options.journals ?? (() => openJournals(config, clock)) },
   );
   const events = new Events({ maps: () => maps, ringBytes: () => maps.ringBytes });
   const configured = parseListen(config.listen);
@@ -137,12 +141,12 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
       if (state === 'draining') return;
       state = 'draining';
       gateway.drain();
-      for (const map of maps)
-        for (const connection of [...map.connections]) connection.disconnect('SHUTTING_DOWN');
+      await dismissProducers(daemon, graceMs);
       scheduler.flush();
       await finishDrains(daemon, graceMs);
       scheduler.stop();
       for (const map of maps) await closeMap(map, logger);
+      await maps.close();
       heartbeat.stop();
       events.close();
     },
@@ -150,6 +154,32 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
   for (const declared of config.maps) await declareMap(maps, declared);
   await kept.restore();
   return daemon;
+}
+
+/** @throws RingbufdError DATA_DIR_LOCKED */
+function openJournals({ data_dir, limits }: Config, clock: Clock): Promise<JournalStore> {
+  return FileStore.open({
+    directory: resolve(data_dir),
+    clock,
+    maxProducers: limits.max_producers_per_map,
+    maxQuarantineBytes: limits.max_quarantine_bytes_per_map,
+  });
+}
+
+/** Ends all producer connections. On journalled maps each is first told of everything that was taken of it. */
+async function dismissProducers({ maps, clock, logger }: Daemon, graceMs: number): Promise<void> {
+  const connections = [...maps].flatMap((map) => [...map.connections]);
+  for (const connection of connections) connection.takeNoMore();
+  for (const map of maps) {
+    const settled = map.settled().then(
+      () => true,
+      () => false,
+    );
+    const tooLate = new Promise<boolean>((resolve) => clock.after(graceMs, () => resolve(false)));
+    if (map.journal === undefined || (await Promise.race([settled, tooLate]))) continue;
+    logger.warn({ map: map.name }, 'not all that was taken is in the journal: producers will send it again');
+  }
+  for (const connection of connections) connection.disconnect('SHUTTING_DOWN');
 }
 
 /** Gives auto triggers and drains under way time to empty the rings. */
@@ -162,7 +192,7 @@ async function finishDrains({ maps, scheduler, clock }: Daemon, graceMs: number)
 
 async function closeMap(map: HostedMap, logger: Logger): Promise<void> {
   const left = map.counters.bufferedSamples;
-  if (left > 0)
+  if (left > 0 && map.journal === undefined)
     logger.warn(
       { map: map.name, samples: left, bytes: map.ring.used },
       'a memory map is closed with samples in it',

@@ -12,7 +12,7 @@ import type { MapRegistry } from './map-registry.js';
  * @throws RingbufdError when the map or a handler is refused
  */
 export async function declareMap(maps: MapRegistry, declared: MapConfig): Promise<HostedMap> {
-  const { map } = maps.create(declared.name, {
+  const { map } = await maps.open(declared.name, {
     maxEntries: declared.max_entries,
     mode: declared.mode,
     durability: declared.durability,

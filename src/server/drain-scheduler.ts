@@ -152,7 +152,7 @@ export class DrainScheduler {
   /** Queues a parked map if its trigger's condition holds, or starts the clock for its max_delay. */
   #consider(auto: AutoDrain): void {
     const { map, trigger } = auto;
-    const used = map.ring.used;
+    const used = map.ring.available;
     // A direct map whose positions are absurd has nothing that a drain could use.
     if (used === 0 || used > map.ring.size) return;
     if (used >= trigger.min_bytes || this.#flushing) {
@@ -233,8 +233,13 @@ export class DrainScheduler {
     share.charge(now - started);
     if (result instanceof Promise) {
       share.leave(now);
+      // A drain that awaits its checkpoint is over already: its time is known as well as any other's.
+      const tookMs = registered.handler.shape === 'sample' ? now - started : undefined;
       result.then(
-        (value) => this.#drained(auto, value, limit),
+        (value) => {
+          if (tookMs !== undefined) size.learn(limit, value.drained + value.discarded, tookMs);
+          this.#drained(auto, value, limit);
+        },
         (error: unknown) => this.#failed(auto, error),
       );
     } else {
@@ -255,7 +260,7 @@ export class DrainScheduler {
       return;
     }
     auto.state = 'parked';
-    if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.used > 0) {
+    if (turns > 0 && !result.stopped && wasBounded && auto.map.ring.available > 0) {
       this.#enqueue(auto);
       return;
     }

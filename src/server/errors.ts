@@ -5,6 +5,7 @@
  */
 import { Errno, type ErrnoName } from '../ring/index.js';
 import { accessErrors } from './error-catalogue/access-errors.js';
+import { durabilityErrors } from './error-catalogue/durability-errors.js';
 import { handlerErrors } from './error-catalogue/handler-errors.js';
 import { journalErrors } from './error-catalogue/journal-errors.js';
 import { mapErrors } from './error-catalogue/map-errors.js';
@@ -15,6 +16,7 @@ import { statusOfErrno } from './errno-status.js';
 export const catalogue = {
   ...requestErrors,
   ...mapErrors,
+  ...durabilityErrors,
   ...handlerErrors,
   ...producerErrors,
   ...accessErrors,

@@ -3,46 +3,28 @@ import {
   CloseCode,
   decodeClientFrame,
   decodeClientJson,
-  FRAME_HEADER_SIZE,
   isFrameError,
   Op,
-  PROTOCOL_VERSION,
   type ClientFrame,
   type CommitFrame,
   type FrameError,
   type OutputFrame,
+  type SubmitFrame,
   type WakeupFrame,
   type WatchFrame,
   type WriteFrame,
 } from '../wire/index.js';
 import type { EncodedFrame } from './encoded-frame.js';
-import { RingbufdError, type ErrorKey } from './errors.js';
-import type { RefusalReason } from './map-counters.js';
+import { RingbufdError } from './errors.js';
 import { Outbox, type FrameDialect } from './outbox.js';
+import { opsOfMode, reservationReasons, SUBMIT_OVERHEAD } from './frame-rules.js';
 import { judgeOutput } from './producer-states.js';
 import { ProducerSession, type SessionOptions } from './producer-session.js';
 import type { SessionSocket } from './session-socket.js';
 import type { Watcher } from './wakeup-hub.js';
+import { welcomeOf } from './welcome-frame.js';
 
 const utf8 = new TextDecoder();
-
-/** Ops that a map of each mode takes, beside WATCH and QUERY, which all take. */
-const opsOfMode: Record<'managed' | 'direct', ReadonlySet<number>> = {
-  managed: new Set([Op.OUTPUT, Op.RESERVE, Op.SUBMIT, Op.DISCARD]),
-  direct: new Set([Op.WRITE, Op.COMMIT]),
-};
-
-/** Bytes of a SUBMIT beside the payload that count towards the frame limit, at least. */
-const SUBMIT_OVERHEAD: Record<FrameDialect, number> = {
-  binary: 8,
-  json: '{"op":"submit","position":"18446744073709551615","sample":""}'.length - FRAME_HEADER_SIZE,
-};
-
-const reservationReasons: Partial<Record<ErrorKey, RefusalReason>> = {
-  NO_RESERVATION: 'reservation_unknown',
-  RESERVATION_EXPIRED: 'reservation_expired',
-  RESERVATION_SIZE: 'reservation_size',
-};
 
 /**
  * One connection that speaks `ringbuf.v1` or `ringbuf.v1.json`, as a state machine over frames. Protocol rules:
@@ -55,6 +37,11 @@ export class FrameSession extends ProducerSession implements Watcher {
   #open = 0;
   #ackDue = false;
   readonly #flushAckSoon = (): void => this.#flushAck();
+  /** Last OUTPUT that this client was told to be acknowledged. */
+  #toldSeq = 0;
+  readonly #onDurable = (): void => {
+    if (this.state.ackSeq > this.#toldSeq) this.#ack();
+  };
 
   constructor(socket: SessionSocket, options: SessionOptions, dialect: FrameDialect) {
     super(socket, options);
@@ -63,7 +50,7 @@ export class FrameSession extends ProducerSession implements Watcher {
       options.onSlow();
       this.fence();
     });
-    this.#welcome();
+    this.#greet();
   }
 
   override closing(): boolean {
@@ -78,6 +65,11 @@ export class FrameSession extends ProducerSession implements Watcher {
 
   override drained(): void {
     this.#outbox.flush();
+  }
+
+  override closed(): void {
+    super.closed();
+    if (this.state.onDurable === this.#onDurable) this.state.onDurable = undefined;
   }
 
   wakeup(frame: EncodedFrame<WakeupFrame>): boolean {
@@ -146,7 +138,8 @@ export class FrameSession extends ProducerSession implements Watcher {
       }
       case Op.SUBMIT:
         this.map.intake.submit(this, frame.position, frame.payload);
-        break;
+        this.#doneOnceDurable(frame);
+        return;
       case Op.DISCARD:
         this.map.intake.discard(this, frame.position);
         break;
@@ -154,7 +147,7 @@ export class FrameSession extends ProducerSession implements Watcher {
         this.#watch(frame);
         return;
       case Op.QUERY:
-        this.#outbox.send({ op: Op.INFO, seq: frame.seq, ...this.map.ring.query() });
+        this.#info(frame.seq);
         return;
       case Op.WRITE:
         this.#write(frame);
@@ -205,7 +198,8 @@ export class FrameSession extends ProducerSession implements Watcher {
         map.counters.refuse('EAGAIN', 'ignored_after_error');
         return;
       case 'already_accepted':
-        this.#oweAck();
+        // What is accepted and not durable is acknowledged when it is.
+        if (frame.seq <= state.ackSeq) this.#oweAck();
         return;
       case 'out_of_sequence':
         map.counters.refuse('EPROTO', 'sequence');
@@ -227,7 +221,10 @@ export class FrameSession extends ProducerSession implements Watcher {
     const { map, state } = this;
     const { run } = frame;
     // Sent as new: a partial of an earlier frame with this number is closed and nothing is skipped.
-    if (!frame.resend) state.partial = 0;
+    if (!frame.resend && state.partial > 0) {
+      map.journal?.touch(state);
+      state.partial = 0;
+    }
     const records = isOneRecord(run, map.ring.size) ? 1 : checkRun(viewOf(run), map.ring.size);
     if (records < 0 || (frame.atomic && run.length > map.ring.size)) {
       const malformed = records === -Errno.EINVAL;
@@ -246,7 +243,7 @@ export class FrameSession extends ProducerSession implements Watcher {
     const missing = run.length - at;
     if (missing <= room) {
       // Before the store, which may lead to a drain: the ACK is not to wait for that.
-      this.#oweAck();
+      if (map.journal === undefined) this.#oweAck();
       this.store(at === 0 ? run : run.subarray(at), records - state.partial);
       this.#accepted(frame.seq);
     } else if (this.options.whenFull === 'block' && this.openReservations === 0) {
@@ -256,9 +253,8 @@ export class FrameSession extends ProducerSession implements Watcher {
       const fits = frame.atomic ? { records: 0, bytes: 0 } : prefixThatFits(viewOf(run), at, room);
       if (fits.records > 0) this.store(run.subarray(at, at + fits.bytes), fits.records);
       state.partial += fits.records;
-      map.counters.refuse('ENOSPC', 'ring_full');
       const detail = `${state.partial} of ${records} samples are stored, ${map.ring.free} bytes are free`;
-      this.#outputError(frame, new RingbufdError('RING_FULL', detail, { retryAfterMs: map.retryAfterMs }));
+      this.#outputError(frame, map.intake.noRoom(detail));
     }
   }
 
@@ -266,12 +262,32 @@ export class FrameSession extends ProducerSession implements Watcher {
     this.state.accept(seq);
     this.#open = 0;
     this.map.counters.acceptedFrames++;
-    this.#oweAck();
+    const { journal } = this.map;
+    if (journal === undefined) {
+      this.#oweAck();
+      return;
+    }
+    // An empty OUTPUT has stored nothing, and is a change all the same.
+    journal.touch(this.state);
+    journal.changed();
   }
 
+  /**
+   * An ERROR for OUTPUT n says how much of n is stored, and that everything before n is. On a journalled map it waits
+   * until that is durable; only a journal without room is told of at once.
+   */
   #outputError(frame: OutputFrame, error: RingbufdError): void {
     this.#open = frame.seq;
-    this.#error(frame, error);
+    const { journal } = this.map;
+    if (journal === undefined || journal.blocked || !this.state.unsettled) {
+      this.#error(frame, error);
+      return;
+    }
+    const send = (): void => {
+      this.#onDurable();
+      this.#error(frame, error);
+    };
+    journal.wait({ durable: send });
   }
 
   /** One cumulative ACK for all that this turn of the event loop reads: a busy socket is read many times in one. */
@@ -284,18 +300,32 @@ export class FrameSession extends ProducerSession implements Watcher {
   #flushAck(): void {
     if (!this.#ackDue) return;
     this.#ackDue = false;
-    const { lastSeq, ackedPos } = this.state;
-    this.#outbox.ack({
-      op: Op.ACK,
-      seq: lastSeq,
-      producerPos: ackedPos,
-      consumerPos: this.map.ring.consumerPosition,
-    });
+    this.#ack();
+  }
+
+  #ack(): void {
+    const { ackSeq, ackedPos } = this.state;
+    this.#toldSeq = ackSeq;
+    const consumerPos = this.map.ring.freedPosition;
+    this.#outbox.ack({ op: Op.ACK, seq: ackSeq, producerPos: ackedPos, consumerPos });
   }
 
   #done(seq: bigint): void {
-    const { producerPosition, consumerPosition } = this.map.ring;
-    this.#outbox.send({ op: Op.DONE, seq, producerPos: producerPosition, consumerPos: consumerPosition });
+    const { producerPosition, freedPosition } = this.map.ring;
+    this.#outbox.send({ op: Op.DONE, seq, producerPos: producerPosition, consumerPos: freedPosition });
+  }
+
+  #doneOnceDurable(frame: SubmitFrame): void {
+    const { journal } = this.map;
+    if (journal === undefined) this.#done(frame.seq);
+    else journal.wait({ durable: () => this.#done(frame.seq) });
+  }
+
+  /** On a journalled map data that is drained and not yet given back still takes its room. */
+  #info(seq: bigint): void {
+    const { producerPosition: producerPos, freedPosition: consumerPos, size } = this.map.ring;
+    const availData = BigInt.asUintN(64, producerPos - consumerPos);
+    this.#outbox.send({ op: Op.INFO, seq, availData, ringSize: BigInt(size), consumerPos, producerPos });
   }
 
   #badFrame(error: FrameError): void {
@@ -315,7 +345,7 @@ export class FrameSession extends ProducerSession implements Watcher {
 
   #error(request: { op: number; seq: bigint | number }, error: RingbufdError): void {
     this.#flushAck();
-    const { producerPosition, consumerPosition } = this.map.ring;
+    const { producerPosition, freedPosition } = this.map.ring;
     const isDue = request.op === Op.OUTPUT && Number(request.seq) === this.state.lastSeq + 1;
     this.#outbox.send({
       op: Op.ERROR,
@@ -325,7 +355,7 @@ export class FrameSession extends ProducerSession implements Watcher {
       accepted: isDue ? this.state.partial : 0,
       retryAfterMs: error.retryAfterMs,
       producerPos: producerPosition,
-      consumerPos: consumerPosition,
+      consumerPos: freedPosition,
       message: error.detail,
     });
   }
@@ -335,31 +365,25 @@ export class FrameSession extends ProducerSession implements Watcher {
     this.hangUp(code, reason);
   }
 
+  /** What WELCOME says is final: on a journalled map it waits for what an earlier connection has left pending. */
+  #greet(): void {
+    const { journal } = this.map;
+    this.state.onDurable = this.#onDurable;
+    if (journal === undefined || !this.state.unsettled) {
+      this.#welcome();
+      return;
+    }
+    this.gate.shutDown();
+    const welcome = (): void => {
+      this.#welcome();
+      this.gate.open();
+    };
+    journal.wait({ durable: welcome });
+  }
+
   #welcome(): void {
-    const { map, state, options } = this;
-    this.#outbox.send({
-      op: Op.WELCOME,
-      version: PROTOCOL_VERSION,
-      seq: state.lastSeq,
-      body: {
-        map: map.name,
-        incarnation: map.incarnation,
-        max_entries: map.attributes.maxEntries,
-        mode: map.attributes.mode,
-        durability: map.attributes.durability,
-        producer: state.id,
-        resumed: options.resumed,
-        partial: state.partial,
-        acked_pos: String(state.ackedPos),
-        producer_pos: String(map.ring.producerPosition),
-        consumer_pos: String(map.ring.consumerPosition),
-        limits: {
-          max_frame_bytes: options.maxFrameBytes,
-          max_reservations: map.settings.maxReservationsPerConnection,
-          lease_ms: map.settings.leaseMs,
-        },
-      },
-    });
+    this.#toldSeq = this.state.ackSeq;
+    this.#outbox.send(welcomeOf(this.map, this.state, this.options));
   }
 }
 

@@ -2,7 +2,6 @@
  * One named map: a ring with its producers' states, reservations, waiting connections, watchers and handlers.
  * The only caller of drains (map-drains.ts).
  */
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { createUserRing, Producer, type RingMode, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
@@ -13,11 +12,14 @@ import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
 import { MapLedger, type LedgerMode } from './ledger/map-ledger.js';
 import { MapCounters } from './map-counters.js';
+import type { Durability, Journal, KeptCounters, Quarantine } from './journal/journal.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
+import { MapJournal, type JournalledMap } from './map-journal.js';
 import { MapShadows } from './map-shadows.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
+import { keptCounters, takeUpBooks, type SetAside } from './recovered-books.js';
 import type { ShadowReport } from './shadow.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
@@ -28,7 +30,7 @@ export interface MapAttributes {
   /** Bytes of the data area. */
   maxEntries: number;
   mode: RingMode;
-  durability: 'memory';
+  durability: Durability;
   ledger: LedgerMode;
 }
 
@@ -75,9 +77,14 @@ export interface ConnectedProducer extends ProducerConnection {
   /** How operators name it: the producer id, or `~N` for an anonymous connection. */
   readonly label: string;
   describe(): Record<string, unknown>;
-  /** Ends the connection: 4507 by an operator, 4504 when the map goes, 4412 at shutdown. */
-  disconnect(key: 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN'): void;
+  /** Stores nothing more of it. It may still be told what is durable, until it is disconnected. */
+  takeNoMore(): void;
+  /** Ends the connection: 4507 by an operator, 4504 when the map goes, 4412 at shutdown, 1011 without a journal. */
+  disconnect(key: EndReason): void;
 }
+
+/** Why the daemon ends a connection. */
+export type EndReason = 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN' | 'JOURNAL_FAILED';
 
 /** Advice to a producer that found the ring full: a map that drains itself has room sooner. */
 const RETRY_AFTER_AUTO_MS = 50;
@@ -87,9 +94,13 @@ export class HostedMap {
   readonly name: string;
   readonly attributes: MapAttributes;
   /** Random; new at each create and each loss of content. */
-  readonly incarnation = randomBytes(12).toString('base64url');
+  readonly incarnation: string;
   readonly createdAtMs: number;
   readonly ring: UserRing;
+  /** Absent: the map is in memory only, everything is as durable as it will get at once. */
+  readonly journal: MapJournal | undefined;
+  /** What the start has found damaged and set aside. */
+  readonly quarantined: readonly Quarantine[];
   readonly counters = new MapCounters();
   readonly ledger: MapLedger;
   readonly states: ProducerStates;
@@ -104,6 +115,8 @@ export class HostedMap {
   readonly #drains: MapDrains;
   readonly #shadows: MapShadows;
   readonly #oldest = new OldestSample();
+  /** The newest position that may be kept as the consumer position, and the books up to it. */
+  #checkpoint: { position: bigint; counters: KeptCounters };
   #closed = false;
 
   constructor(
@@ -120,6 +133,10 @@ export class HostedMap {
       deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
       /** The graph of handlers of all maps. */
       edgesOf: EdgesOf;
+      /** Resolves once what is in these maps is durable. */
+      targetsSettled: (maps: readonly string[]) => Promise<void>;
+      incarnation: string;
+      journal?: Journal | undefined;
     },
   ) {
     this.name = name;
@@ -128,13 +145,33 @@ export class HostedMap {
     this.#clock = deps.clock;
     this.#observer = deps.observer;
     this.createdAtMs = deps.clock.wallMs();
-    this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode });
+    const { journal } = deps;
+    const journalled = journal !== undefined;
+    this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode, journalled });
+    this.journal =
+      journal && new MapJournal({ ...deps, map: name, ring: this.ring, journal, counters: this.counters });
+    const recovered = this.journal?.recover();
+    this.incarnation = recovered?.incarnation ?? deps.incarnation;
+    this.quarantined = recovered?.quarantined ?? [];
     const producer = new Producer(this.ring);
     this.ledger = new MapLedger(this.ring, attributes.ledger, settings.maxLedgerRuns);
-    this.states = new ProducerStates(deps.clock, settings.maxProducers, settings.stateTtlMs, (id) =>
-      this.ledger.forget(id),
+    this.states = new ProducerStates(
+      deps.clock,
+      settings.maxProducers,
+      settings.stateTtlMs,
+      (id) => {
+        this.ledger.forget(id);
+        this.journal?.forget(id);
+      },
+      journalled,
     );
-    this.waiting = new SpaceQueue(this.ring, producer);
+    let setAside: SetAside[] = [];
+    if (recovered !== undefined) {
+      this.states.restore(recovered.producers);
+      setAside = takeUpBooks(this.counters, this.ledger, recovered, this.ring);
+      if (this.ring.used > 0) this.#oldest.note(this.ring.consumerLow, deps.clock.nowMs());
+    }
+    this.waiting = new SpaceQueue(this.ring, producer, () => this.journal?.blocked ?? false);
     this.waiting.beforeStore = () => this.ledger.beforeStore();
     const room = (): number => this.waiting.roomForNewcomers;
     this.watchers = new WakeupHub(this.ring, room, this.counters, deps.clock);
@@ -143,6 +180,7 @@ export class HostedMap {
       ring: this.ring,
       counters: this.counters,
       ledger: this.ledger,
+      journal: this.journal,
       oldest: this.#oldest,
       watchers: this.watchers,
       clock: deps.clock,
@@ -150,7 +188,8 @@ export class HostedMap {
       maxReservations: settings.maxReservationsPerConnection,
       retryAfterMs: () => this.retryAfterMs,
       drainNumber: () => this.drainNumber,
-      onChanged: () => deps.observer.changed(this),
+      // What is not durable is nothing to drain yet.
+      onChanged: () => (this.journal === undefined ? deps.observer.changed(this) : this.journal.changed()),
     });
     this.handlers = new HandlerTable({
       map: name,
@@ -184,6 +223,8 @@ export class HostedMap {
       ring: this.ring,
       counters: this.counters,
       ledger: this.ledger,
+      journal: this.journal,
+      setAside,
       watchers: this.watchers,
       oldest: this.#oldest,
       shadows: this.#shadows,
@@ -193,8 +234,11 @@ export class HostedMap {
       onBatch: (registered, seconds) => deps.observer.batched(this, registered.name, seconds),
       onFault: () => deps.observer.triggerChanged(this),
       onConsumerMoved: () => this.waiting.serve(),
+      targetsSettled: deps.targetsSettled,
       onEnded: (registered, seconds) => deps.observer.drained(this, registered.name, seconds),
     });
+    this.#checkpoint = { position: this.ring.consumerPosition, counters: keptCounters(this.counters) };
+    this.journal?.serve(this.#journalled());
   }
 
   get draining(): boolean {
@@ -209,6 +253,14 @@ export class HostedMap {
   /** The consumer position that the counters and the ledger belong to: a drain in a thread may be ahead of them. */
   get bookedPosition(): bigint {
     return this.#drains.bookedPosition;
+  }
+
+  /**
+   * Resolves once everything that is in the map now is at its durability: at once without a journal.
+   * @throws RingbufdError JOURNAL_FAILED
+   */
+  settled(): Promise<void> {
+    return this.journal?.settled() ?? Promise.resolve();
   }
 
   get openReservations(): number {
@@ -264,7 +316,7 @@ export class HostedMap {
     return {
       incarnation: this.incarnation,
       store: (run) => void this.intake.storeAtomically(run, this.ledger.daemon),
-      settled: () => undefined,
+      settled: () => this.journal?.settled(),
     };
   }
 
@@ -324,6 +376,32 @@ export class HostedMap {
     this.#observer.closed(this);
     await this.#shadows.close();
     await this.handlers.close();
+    await this.journal?.close();
+  }
+
+  #journalled(): JournalledMap {
+    return {
+      checkpoint: () => {
+        if (this.#drains.mayCheckpoint)
+          this.#checkpoint = { position: this.bookedPosition, counters: keptCounters(this.counters) };
+        const { acceptedSamples, acceptedBytes } = this.counters;
+        return {
+          position: this.#checkpoint.position,
+          counters: { ...this.#checkpoint.counters, acceptedSamples, acceptedBytes },
+        };
+      },
+      committed: () => this.waiting.serve(),
+      followed: (wasFull) => {
+        // Room that comes back without a drain wakes as FORCE does.
+        if (wasFull) void this.watchers.wake(true, 0, this.drainNumber);
+        this.#observer.changed(this);
+        if (wasFull && this.handlers.auto !== undefined)
+          this.#observer.handlerReady(this, this.handlers.auto.name);
+      },
+      failed: () => {
+        for (const connection of [...this.connections]) connection.disconnect('JOURNAL_FAILED');
+      },
+    };
   }
 
   async #countingRefusal<Result>(change: Promise<Result>): Promise<Result> {

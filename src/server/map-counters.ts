@@ -3,6 +3,8 @@ import type { ErrnoName } from '../ring/index.js';
 /** Why something was refused or dropped: the `reason` label. A closed list keeps the metrics' cardinality bounded. */
 export const refusalReasons = {
   ring_full: 'no room now (ENOSPC)',
+  journal: 'a journal without room on the disk (ENOSPC)',
+  journal_failed: 'a map that is read-only because its journal failed (EIO)',
   never_fits: 'larger than the ring, a dynptr or the frame limit allow',
   bad_run: 'an OUTPUT or a body that is not a run of records',
   bad_frame: 'a message that is not a frame of the protocol, or whose fields are out of range',
@@ -54,6 +56,8 @@ export class MapCounters {
   leasesExpired = 0;
   /** Reservations that became discards because their connection ended. */
   reservationsAbandoned = 0;
+  /** Commits of the journal that became durable. */
+  journalCommits = 0;
   drains = 0;
   /** Drains whose callback answered 1. */
   stops = 0;

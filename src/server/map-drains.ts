@@ -21,8 +21,10 @@ import type { Failure } from './handler-health.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
 import type { MapShadows } from './map-shadows.js';
+import type { MapJournal } from './map-journal.js';
 import type { OldestSample } from './oldest-sample.js';
 import { ReleaseBooks } from './release-books.js';
+import type { SetAside } from './recovered-books.js';
 import type { WakeupHub } from './wakeup-hub.js';
 
 /** A sample that a drain has put into a dead-letter map. */
@@ -51,12 +53,15 @@ export interface MapDrainsDeps {
   ring: UserRing;
   counters: MapCounters;
   ledger: MapLedger;
+  journal: MapJournal | undefined;
+  /** What the start has set aside, in the order of the ring. */
+  setAside: readonly SetAside[];
   watchers: WakeupHub;
   oldest: OldestSample;
   shadows: MapShadows;
   clock: Clock;
   logger: Logger;
-  /** The consumer position has moved: blocked outputs go on, whatever the drain's flags say. */
+  /** Room has come back: blocked outputs go on, whatever the drain's flags say. */
   onConsumerMoved: () => void;
   /** Where dead letters go. */
   deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
@@ -64,6 +69,8 @@ export interface MapDrainsDeps {
   onBatch: (registered: RegisteredHandler, seconds: number) => void;
   /** A handler is faulted, or no longer. */
   onFault: () => void;
+  /** Resolves once what is in these maps is durable. */
+  targetsSettled: (maps: readonly string[]) => Promise<void>;
   /** A drain that had begun has ended; its duration is for the histogram. */
   onEnded: (registered: RegisteredHandler, seconds: number) => void;
 }
@@ -82,19 +89,23 @@ export class MapDrains {
   readonly #consumer: Consumer;
   readonly #books: ReleaseBooks;
   readonly #deadLetters: DeadLetters;
+  /** A drain in a thread, from its beginning to its end: nothing in between is a checkpoint. */
+  #inThread = false;
+  /** A drain has ended and waits for its checkpoint: until then it is not over. */
+  #checkpointing = false;
   #number = 0;
   #current: LongDrain | undefined;
 
   constructor(deps: MapDrainsDeps) {
     this.#deps = deps;
     this.#consumer = new Consumer(deps.ring);
-    this.#books = new ReleaseBooks(deps.ring, deps.counters, deps.ledger);
+    this.#books = new ReleaseBooks(deps.ring, deps.counters, deps.ledger, deps.setAside);
     const { map, incarnation, ring, clock, deadLetterTarget: target } = deps;
     this.#deadLetters = new DeadLetters({ map, incarnation, ring, consumer: this.#consumer, clock, target });
   }
 
   get busy(): boolean {
-    return this.#consumer.busy;
+    return this.#consumer.busy || this.#checkpointing;
   }
 
   /** Number of the last drain. */
@@ -107,9 +118,14 @@ export class MapDrains {
     return this.#books.position;
   }
 
+  /** Whether what is booked may be a checkpoint: not while a thread drains. */
+  get mayCheckpoint(): boolean {
+    return !this.#inThread;
+  }
+
   /**
    * One drain through a handler. What follows it (blocked outputs go on, watchers are woken, the books are written) has
-   * happened when the result is there.
+   * happened when the result is there; on a journalled map all of that follows the drain's checkpoint.
    * @param maxTurns bound on loop turns, for the scheduler
    * @throws RingbufdError HANDLER_CTX: nothing was drained
    */
@@ -119,9 +135,12 @@ export class MapDrains {
     ctx: unknown,
     maxTurns?: number,
   ): DrainResult | Promise<DrainResult> {
-    const { ring, clock, map, incarnation, onConsumerMoved, onBatch } = this.#deps;
+    const { ring, clock, map, incarnation, journal, onBatch } = this.#deps;
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
-    if (this.#consumer.busy) return this.#refused('EBUSY', 'drain_busy');
+    // A drain without a checkpoint would come again as a whole after a crash, and the one after it, too.
+    if (journal?.state === 'failed') return this.#refused('EIO', 'journal_failed');
+    if (journal?.state === 'full') return this.#refused('ENOSPC', 'journal');
+    if (this.busy) return this.#refused('EBUSY', 'drain_busy');
     if (registered.retiring) return this.#refused('EBUSY', 'handler_changing');
     const started = clock.nowMs();
     const { handler, health } = registered;
@@ -137,16 +156,23 @@ export class MapDrains {
       outcome = runDrain(ring, this.#consumer, request, (soFar, consumerLow) => {
         if (soFar !== undefined) this.#books.book(soFar, consumerLow);
         this.#deps.shadows.moved();
-        onConsumerMoved();
+        this.#moved();
       });
     } catch (error) {
       if (error instanceof RingbufdError) this.#deps.counters.refuse(error.errno, 'bad_ctx');
       throw error;
     }
     health.begins(head);
+    this.#inThread = outcome instanceof Promise && handler.shape === 'worker';
     const result =
       outcome instanceof Promise
-        ? outcome.then((value) => this.#judge(registered, value, flags, started))
+        ? outcome.then(async (value) => {
+            // What the code has put into other maps is to be safe there before this map forgets what it came from.
+            if (journal !== undefined && handler.shape === 'worker' && handler.targets.length > 0)
+              await this.#deps.targetsSettled(handler.targets);
+            this.#inThread = false;
+            return this.#judge(registered, value, flags, started);
+          })
         : this.#judge(registered, outcome, flags, started);
     if (!(result instanceof Promise)) return result;
     const current = { registered, endAsked: false, ended: settled(result) };
@@ -164,6 +190,14 @@ export class MapDrains {
     current.endAsked = true;
     if (registered.handler.shape !== 'sample') registered.handler.wrapUp?.();
     await current.ended;
+  }
+
+  /** A drain that spans turns of the event loop has released something. */
+  #moved(): void {
+    const { journal, onConsumerMoved } = this.#deps;
+    if (journal === undefined) onConsumerMoved();
+    // What a thread has put into other maps is to be safe there first: no checkpoint before its drain has ended.
+    else if (!this.#inThread) journal.changed();
   }
 
   /** A drain that does not begin: no number, no wakeup, nothing touched. */
@@ -212,7 +246,7 @@ export class MapDrains {
     const { map } = onError;
     // What the handler answered for is booked before the next release: that one is none of its doing.
     this.#books.book(outcome);
-    const buried = (burial: Burial | undefined): DrainResult => {
+    const buried = (burial: Burial | undefined): DrainResult | Promise<DrainResult> => {
       const whole = this.#withBurial(outcome, flags);
       if (burial === undefined)
         return this.#ended(registered, { ...whole, ret: outcome.ret }, flags, started);
@@ -220,7 +254,7 @@ export class MapDrains {
       const { position } = burial;
       return this.#ended(registered, whole, flags, started, [{ position, map, attempts, ...failure }]);
     };
-    const refused = (error: unknown): DrainResult => {
+    const refused = (error: unknown): DrainResult | Promise<DrainResult> => {
       this.#noteRefusedLetter(registered, error);
       return this.#ended(
         registered,
@@ -244,20 +278,14 @@ export class MapDrains {
     flags: number,
     started: number,
     deadLetters: readonly BuriedSample[] = [],
-  ): DrainResult {
-    const { ring, counters, watchers, oldest, shadows, clock, onConsumerMoved, onEnded } = this.#deps;
+  ): DrainResult | Promise<DrainResult> {
+    const { ring, counters, oldest, shadows, clock, journal, onEnded } = this.#deps;
     const number = ++this.#number;
-    const positions = this.#positions();
+    const ended = { ...outcome, number, ...this.#positions(), deadLetters };
     counters.drains++;
     this.#books.book(outcome);
     if (outcome.stopped) counters.stops++;
-    const turns = outcome.drained + outcome.discarded + outcome.deadLettered;
     shadows.ended(outcome);
-    if (turns > 0) onConsumerMoved();
-    let wakeupsQueued: Promise<void> | undefined;
-    if (outcome.wakeup)
-      wakeupsQueued = watchers.wake((flags & BPF_RB_FORCE_WAKEUP) !== 0, outcome.drained, number);
-    else if (turns > 0) counters.wakeupsSuppressed++;
     if (ring.used === 0) oldest.clear();
     else oldest.trim(ring.consumerLow);
     const durationMs = clock.nowMs() - started;
@@ -266,7 +294,48 @@ export class MapDrains {
     const lastDrain = { number, endedAtMs, durationMs, ret, drained, discarded, deadLettered, stopped };
     registered.health.lastDrain = lastDrain;
     onEnded(registered, durationMs / 1000);
-    return { ...outcome, number, ...positions, wakeupsQueued, deadLetters };
+    const follow = (): Promise<void> | undefined => this.#follow(outcome, flags, number);
+    if (journal === undefined || drained + discarded + deadLettered === 0)
+      return { ...ended, wakeupsQueued: follow() };
+    return this.#checkpoint(journal, ended, follow);
+  }
+
+  /** What a drain leads to: room for those who wait, and wakeups. */
+  #follow(outcome: DrainOutcome, flags: number, number: number): Promise<void> | undefined {
+    const { counters, watchers, onConsumerMoved } = this.#deps;
+    const turns = outcome.drained + outcome.discarded + outcome.deadLettered;
+    if (turns > 0) onConsumerMoved();
+    if (outcome.wakeup) return watchers.wake((flags & BPF_RB_FORCE_WAKEUP) !== 0, outcome.drained, number);
+    if (turns > 0) counters.wakeupsSuppressed++;
+    return undefined;
+  }
+
+  /** The drain is over once its checkpoint is durable. One at a time: after a crash at most one drain comes again. */
+  #checkpoint(
+    journal: MapJournal,
+    ended: Omit<DrainResult, 'wakeupsQueued'>,
+    follow: () => Promise<void> | undefined,
+  ): Promise<DrainResult> {
+    this.#checkpointing = true;
+    journal.changed();
+    return new Promise((resolve) => {
+      // What the journal could not take is said at once; the drain has happened all the same.
+      const without = (errno: ErrnoName, key: ErrorKey): void => {
+        this.#deps.counters.drainError(errno);
+        resolve({ ...ended, ret: -Errno[errno], error: new RingbufdError(key), wakeupsQueued: undefined });
+      };
+      journal.wait({
+        durable: () => {
+          this.#checkpointing = false;
+          resolve({ ...ended, wakeupsQueued: follow() });
+        },
+        full: () => without('ENOSPC', 'JOURNAL_FULL'),
+        failed: () => {
+          this.#checkpointing = false;
+          without('EIO', 'JOURNAL_FAILED');
+        },
+      });
+    });
   }
 
   /** What a drain came to together with the burial that followed it: the failure is dealt with, the drain goes well. */
@@ -317,27 +386,4 @@ export class MapDrains {
 
 async function settled(promise: Promise<unknown>): Promise<void> {
   await promise.catch(() => undefined);
-}
-
-/** Names the failure of a drain, for whoever asked for it. */
-export function drainErrorKey(result: DrainResult): ErrorKey | undefined {
-  switch (outcomeErrno(result)) {
-    case undefined:
-      return undefined;
-    case 'EBUSY':
-      return 'DRAIN_BUSY';
-    case 'E2BIG':
-      return result.error === undefined ? 'DRAIN_RECORD_TOO_BIG' : 'HANDLER_SAMPLE_TOO_BIG';
-    case 'ETIMEDOUT':
-      return 'HANDLER_TIMEOUT';
-    case 'EINVAL':
-      if (result.number === 0) return 'BAD_FLAGS';
-      return result.error === undefined ? 'DRAIN_BAD_RECORD' : 'HANDLER_VERDICT';
-    case 'ENOSPC':
-      return 'HANDLER_NO_SPACE';
-    case 'EAGAIN':
-      return 'NOBODY_ATTACHED';
-    default:
-      return 'HANDLER_FAILED';
-  }
 }

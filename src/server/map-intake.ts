@@ -10,6 +10,7 @@ import type { EmitTarget } from './handlers/index.js';
 import type { LedgerLine } from './ledger/ledger-line.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters } from './map-counters.js';
+import type { MapJournal } from './map-journal.js';
 import type { OldestSample } from './oldest-sample.js';
 import { Reservations, type ReservationHolder } from './reservations.js';
 import type { SpaceQueue } from './space-queue.js';
@@ -20,6 +21,7 @@ export interface MapIntakeDeps {
   ring: UserRing;
   counters: MapCounters;
   ledger: MapLedger;
+  journal: MapJournal | undefined;
   oldest: OldestSample;
   watchers: WakeupHub;
   clock: Clock;
@@ -52,10 +54,16 @@ export class MapIntake {
     this.#oldest = deps.oldest;
     this.#waiting = waiting;
     this.#producer = producer;
-    this.#reservations = new Reservations(producer, deps.clock, deps.leaseMs, {
-      expired: (count) => this.#leasesExpired(count),
-      discarded: (position, size) => this.#ledger.discarded(lowOf(position), recordSize(size)),
-    });
+    this.#reservations = new Reservations(
+      producer,
+      deps.clock,
+      deps.leaseMs,
+      {
+        expired: (count) => this.#leasesExpired(count),
+        discarded: (position, size) => this.#ledger.discarded(lowOf(position), recordSize(size)),
+      },
+      deps.journal,
+    );
   }
 
   get openReservations(): number {
@@ -105,7 +113,7 @@ export class MapIntake {
   /**
    * Stores a run as a whole or not at all: for producers without a connection.
    * @returns samples stored
-   * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL
+   * @throws RingbufdError NOT_ALLOWED_HERE, BAD_RUN, NEVER_FITS, RING_FULL, JOURNAL_FULL, JOURNAL_FAILED
    */
   storeAtomically(run: Uint8Array, line: LedgerLine = this.#ledger.rest): number {
     if (this.#ring.mode === 'direct') {
@@ -127,27 +135,36 @@ export class MapIntake {
         `${run.length} bytes as records, the ring has ${this.#ring.size}`,
       );
     }
-    if (run.length > this.#waiting.roomForNewcomers) {
-      this.#counters.refuse('ENOSPC', 'ring_full');
-      throw new RingbufdError('RING_FULL', `${run.length} bytes as records, ${this.#ring.free} are free`, {
-        retryAfterMs: this.#deps.retryAfterMs(),
-      });
-    }
+    this.#refuseReadOnly();
+    if (run.length > this.#waiting.roomForNewcomers)
+      throw this.noRoom(`${run.length} bytes as records, ${this.#ring.free} are free`);
     this.store(run, records, line);
     return records;
+  }
+
+  /** The refusal of something for which there is no room now, counted. */
+  noRoom(detail: string): RingbufdError {
+    const retryAfterMs = this.#deps.retryAfterMs();
+    if (this.#deps.journal?.blocked) {
+      this.#counters.refuse('ENOSPC', 'journal');
+      return new RingbufdError('JOURNAL_FULL', undefined, { retryAfterMs });
+    }
+    this.#counters.refuse('ENOSPC', 'ring_full');
+    return new RingbufdError('RING_FULL', detail, { retryAfterMs });
   }
 
   /**
    * Reserves for a connection.
    * @param line whose samples they are
    * @returns the position of the reservation
-   * @throws RingbufdError NEVER_FITS, RING_FULL, LIMIT_RESERVATIONS
+   * @throws RingbufdError NEVER_FITS, RING_FULL, JOURNAL_FULL, JOURNAL_FAILED, LIMIT_RESERVATIONS
    */
   reserve(holder: ReservationHolder, size: number, line: LedgerLine = this.#ledger.daemon): bigint {
     if (holder.openReservations >= this.#deps.maxReservations) {
       this.#counters.refuse('ENOMEM', 'reservation_limit');
       throw new RingbufdError('LIMIT_RESERVATIONS', `${holder.openReservations} reservations are open`);
     }
+    this.#refuseReadOnly();
     const position = this.#ring.producerPosition;
     const low = this.#ring.producerLow;
     // While others wait for room, a newcomer has none: they would wait for ever behind a stream of reservations.
@@ -155,16 +172,8 @@ export class MapIntake {
     const mustWait = total > this.#waiting.roomForNewcomers && total <= this.#ring.size;
     this.#ledger.beforeStore();
     const offset: ReservationOffset = mustWait ? -Errno.ENOSPC : this.#producer.reserve(size);
-    if (offset === -Errno.ENOSPC) {
-      this.#counters.refuse('ENOSPC', 'ring_full');
-      throw new RingbufdError(
-        'RING_FULL',
-        `${size} bytes and their header do not fit, ${this.#ring.free} are free`,
-        {
-          retryAfterMs: this.#deps.retryAfterMs(),
-        },
-      );
-    }
+    if (offset === -Errno.ENOSPC)
+      throw this.noRoom(`${size} bytes and their header do not fit, ${this.#ring.free} are free`);
     if (offset < 0) {
       this.#counters.refuse('E2BIG', 'never_fits');
       throw new RingbufdError(
@@ -178,11 +187,16 @@ export class MapIntake {
     this.#counters.acceptedSamples++;
     this.#counters.acceptedBytes += total;
     this.#ledger.reserved(line, total);
+    this.#deps.journal?.changed();
     return position;
   }
 
-  /** @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE */
+  /**
+   * On a journalled map drains see the sample once it is durable.
+   * @throws RingbufdError NO_RESERVATION, RESERVATION_EXPIRED, RESERVATION_SIZE, JOURNAL_FAILED
+   */
   submit(holder: ReservationHolder, position: bigint, payload: Uint8Array): void {
+    this.#refuseReadOnly();
     this.#reservations.submit(holder, position, payload);
     this.#ledger.submitted(lowOf(position));
     this.#deps.onChanged();
@@ -225,6 +239,12 @@ export class MapIntake {
   close(): void {
     this.#closed = true;
     this.#reservations.close();
+  }
+
+  #refuseReadOnly(): void {
+    if (this.#deps.journal?.state !== 'failed') return;
+    this.#counters.refuse('EIO', 'journal_failed');
+    throw new RingbufdError('JOURNAL_FAILED');
   }
 
   /** An expired lease turns a BUSY record into a discard: a drain that was stuck behind it can go on. */

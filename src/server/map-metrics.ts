@@ -21,6 +21,11 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   reservations: ['reservations', 'Reservations made'],
   reservations_expired: ['leasesExpired', 'Reservations discarded because their lease ran out'],
   reservations_abandoned: ['reservationsAbandoned', 'Reservations discarded because their connection ended'],
+  journal_commits: ['journalCommits', 'Commits of the journal that became durable'],
+  quarantined_bytes: [
+    'quarantinedBytes',
+    'Bytes that the journal could not verify after a crash, as records',
+  ],
   drains: ['drains', 'Drains, refused ones not counted'],
   drains_stopped: ['stops', 'Drains whose callback returned 1'],
   wakeups_sent: ['wakeupsSent', 'WAKEUP frames queued to watchers'],
@@ -47,6 +52,8 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   raw_writes: ['rawWrites', 'WRITE and COMMIT frames on direct maps'],
 };
 
+const journalStates = { ok: 0, full: 1, failed: 2 } as const;
+
 /** `ringbufd_NAME`: how it is read, and its help. */
 const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> = {
   ring_size_bytes: [(map) => map.ring.size, 'Size of the data area'],
@@ -68,6 +75,14 @@ const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> =
   producer_states: [(map) => map.states.size, 'Producer ids remembered'],
   watchers: [(map) => map.watchers.size, 'Connections that asked to be woken'],
   reservations_open: [(map) => map.openReservations, 'Reservations neither submitted nor discarded'],
+  journal_state: [
+    (map) => journalStates[map.journal?.state ?? 'ok'],
+    'Journal of the map: 0 = in order, or none; 1 = no room on the disk; 2 = failed, the map is read-only',
+  ],
+  journal_pending_bytes: [
+    (map) => Number(BigInt.asUintN(64, map.ring.producerPosition - map.ring.visiblePosition)),
+    'Bytes in the ring that are not durable yet, and not shown to drains',
+  ],
   handlers: [(map) => map.handlers.list().length, 'Handlers registered'],
 };
 

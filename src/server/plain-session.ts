@@ -15,7 +15,7 @@ export class PlainSession extends ProducerSession {
 
   override closing(): boolean {
     if (this.gate.shut) this.#closeWhenIdle = true;
-    else this.socket.close(NORMAL_CLOSURE, '');
+    else this.#acknowledge();
     return true;
   }
 
@@ -51,11 +51,18 @@ export class PlainSession extends ProducerSession {
   }
 
   protected override idle(): void {
-    if (this.#closeWhenIdle) this.socket.close(NORMAL_CLOSURE, '');
+    if (this.#closeWhenIdle) this.#acknowledge();
   }
 
   protected override hangUp(code: number, reason: string): void {
     this.socket.close(code, reason);
+  }
+
+  /** Answers the client's Close, once everything before it is stored at the map's durability. */
+  #acknowledge(): void {
+    const close = (): void => this.socket.close(NORMAL_CLOSURE, '');
+    if (this.map.journal === undefined) close();
+    else this.map.journal.wait({ durable: close });
   }
 
   #refuse(code: number, reason: string): void {

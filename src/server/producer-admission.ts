@@ -16,7 +16,7 @@ export interface Production {
 /**
  * Checks what is special about producing; who may do it is checked elsewhere.
  * @param protocols the request's Sec-WebSocket-Protocol header
- * @throws RingbufdError BAD_REQUEST, BAD_NAME, NOT_ALLOWED_HERE, DIRECT_TAKEN
+ * @throws RingbufdError BAD_REQUEST, BAD_NAME, NOT_ALLOWED_HERE, DIRECT_TAKEN, JOURNAL_FULL, JOURNAL_FAILED
  */
 export function checkProduction(
   map: HostedMap,
@@ -31,6 +31,7 @@ export function checkProduction(
       'plain mode on a direct map: use ringbuf.v1 or ringbuf.v1.json',
     );
   checkDirectOwner(map, producer);
+  checkJournal(map, producer);
   return { producer, whenFull, subprotocol };
 }
 
@@ -81,4 +82,17 @@ function checkDirectOwner(map: HostedMap, producer: string | undefined): void {
   for (const connection of map.connections)
     if (producer === undefined || connection.state.id !== producer)
       throw new RingbufdError('DIRECT_TAKEN', `map "${map.name}" has a producer already`);
+}
+
+/**
+ * A producer that cannot be welcomed is not let in: what is durable of it cannot be told, and whoever guesses would lose
+ * samples or store them twice.
+ * @throws RingbufdError JOURNAL_FAILED; JOURNAL_FULL when the journal still owes an answer about this producer
+ */
+function checkJournal(map: HostedMap, producer: string | undefined): void {
+  const { journal } = map;
+  if (journal?.state === 'failed') throw new RingbufdError('JOURNAL_FAILED');
+  if (journal?.state !== 'full' || producer === undefined) return;
+  if (map.states.get(producer)?.unsettled)
+    throw new RingbufdError('JOURNAL_FULL', undefined, { retryAfterMs: map.retryAfterMs });
 }

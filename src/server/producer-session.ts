@@ -1,7 +1,7 @@
 /** What all producer connections have in common, whatever they speak: identity, waiting for room, and their end. */
 import { CloseCode } from '../wire/index.js';
 import { catalogue } from './errors.js';
-import type { ConnectedProducer, HostedMap } from './hosted-map.js';
+import type { ConnectedProducer, EndReason, HostedMap } from './hosted-map.js';
 import { MessageGate } from './message-gate.js';
 import type { LedgerLine } from './ledger/ledger-line.js';
 import type { ProducerState } from './producer-states.js';
@@ -33,11 +33,15 @@ export interface SessionOptions {
 const MESSAGE_TOO_BIG = 1009;
 const TOO_MANY_FRAGMENTS = 1008;
 
+/** The same: a peer may come back, and will find out why. */
+const INTERNAL_ERROR = 1011;
+
 const closeCodes = {
   DISCONNECTED: CloseCode.DISCONNECTED,
   NO_MAP: CloseCode.NO_MAP,
   SHUTTING_DOWN: CloseCode.DRAINING,
   REPLACED: CloseCode.REPLACED,
+  JOURNAL_FAILED: INTERNAL_ERROR,
 } as const;
 
 export abstract class ProducerSession implements SocketEvents, ConnectedProducer, ReservationHolder {
@@ -99,9 +103,13 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     this.#hangUpBecause('REPLACED');
   }
 
-  disconnect(key: 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN'): void {
+  disconnect(key: EndReason): void {
     this.fence();
     this.#hangUpBecause(key);
+  }
+
+  takeNoMore(): void {
+    this.fence();
   }
 
   violated(code: number): void {
@@ -126,6 +134,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       connected_at: new Date(options.connectedAtMs).toISOString(),
       last_seq: String(state.lastSeq),
       partial: state.partial,
+      acked_seq: String(state.ackSeq),
       acked_pos: String(state.ackedPos),
       accepted_samples: state.acceptedSamples,
       accepted_bytes: state.acceptedBytes,
@@ -139,6 +148,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
   protected store(run: Uint8Array, records: number): void {
     this.map.intake.store(run, records, this.line);
     this.state.stored(records, run.length, this.map.ring);
+    this.map.journal?.touch(this.state);
   }
 
   /**
@@ -163,6 +173,7 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
       atomic,
       stored: (records, bytes) => {
         this.state.stored(records, bytes, this.map.ring);
+        this.map.journal?.touch(this.state);
         this.map.intake.stored(records, bytes, this.line);
         onStored(records);
       },
@@ -190,7 +201,10 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     }
     this.map.intake.abandon(this);
     this.map.connections.delete(this);
-    if (this.state.connection === this) this.map.states.release(this.state);
+    if (this.state.connection !== this) return;
+    this.map.states.release(this.state);
+    // When it was last seen is kept, too; that alone is no reason for a commit.
+    this.map.journal?.touch(this.state);
   }
 
   #hangUpBecause(key: keyof typeof closeCodes): void {

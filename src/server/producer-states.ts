@@ -1,6 +1,7 @@
 import { joinHalves, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
+import type { KeptProducer } from './journal/journal.js';
 
 /** The connection that speaks for a producer now. */
 export interface ProducerConnection {
@@ -11,7 +12,21 @@ export interface ProducerConnection {
   replace(): void;
 }
 
-/** What is kept of a producer between its connections: how far it got. */
+/** How far a producer was at one moment. */
+export interface ProducerMoment {
+  /** Last OUTPUT accepted as a whole. */
+  seq: number;
+  /** Samples held of the next one. */
+  partial: number;
+  /** Halves of the end of the last record of an OUTPUT accepted as a whole. */
+  low: number;
+  high: number;
+}
+
+/**
+ * What is kept of a producer between its connections: how far it got. On a journalled map two things are told apart:
+ * what was accepted, which the sequence rules go by, and what of that is durable, which is what a producer is told.
+ */
 export class ProducerState {
   /** Null for an anonymous connection, whose state ends with it. */
   readonly id: string | null;
@@ -25,20 +40,74 @@ export class ProducerState {
   lastSeenMs = 0;
   acceptedSamples = 0;
   acceptedBytes = 0;
+  /** Journalled maps: it has changed since the last snapshot. Kept by the map's journal. */
+  dirty = false;
+  /** Journalled maps: called when more of it is durable. */
+  onDurable: (() => void) | undefined;
+  /** Snapshots with it that are not durable yet. */
+  #inFlight = 0;
+  #durable: ProducerMoment | undefined;
   /** Halves of the end of the last record stored, and of the last one acknowledged: no BigInt per frame. */
   #storedLow = 0;
   #storedHigh = 0;
   #ackedLow = 0;
   #ackedHigh = 0;
 
-  constructor(id: string | null, owner: string) {
+  /** @param journalled what is accepted may be acknowledged only once it is durable */
+  constructor(id: string | null, owner: string, journalled = false) {
     this.id = id;
     this.owner = owner;
+    if (journalled) this.#durable = { seq: 0, partial: 0, low: 0, high: 0 };
+  }
+
+  /** The state that a journal has kept. Nobody is connected. */
+  static restored(kept: KeptProducer, lastSeenMs: number): ProducerState {
+    const state = new ProducerState(kept.id, kept.owner, true);
+    const { lastSeq, partial, ackedPos, acceptedSamples, acceptedBytes } = kept;
+    Object.assign(state, { lastSeq, partial, acceptedSamples, acceptedBytes, lastSeenMs });
+    state.#ackedLow = state.#storedLow = Number(BigInt.asIntN(32, ackedPos));
+    state.#ackedHigh = state.#storedHigh = Number(BigInt.asIntN(32, ackedPos >> 32n));
+    state.#durable = state.#now();
+    return state;
+  }
+
+  /** Last OUTPUT that may be acknowledged. */
+  get ackSeq(): number {
+    return this.#durable === undefined ? this.lastSeq : this.#durable.seq;
+  }
+
+  /** Samples held of OUTPUT `ackSeq + 1`, as the producer may be told. */
+  get ackPartial(): number {
+    return this.#durable === undefined ? this.partial : this.#durable.partial;
   }
 
   /** End of the last acknowledged record. */
   get ackedPos(): bigint {
+    const { low, high } = this.#durable ?? { low: this.#ackedLow, high: this.#ackedHigh };
+    return joinHalves(low, high);
+  }
+
+  /** End of the last record of an OUTPUT accepted as a whole. */
+  get acceptedPos(): bigint {
     return joinHalves(this.#ackedLow, this.#ackedHigh);
+  }
+
+  /** Whether something of it is accepted and not yet durable. */
+  get unsettled(): boolean {
+    return this.dirty || this.#inFlight > 0;
+  }
+
+  /** It goes into a snapshot as it is now. */
+  snapshot(): ProducerMoment {
+    this.dirty = false;
+    this.#inFlight++;
+    return this.#now();
+  }
+
+  /** A snapshot of it is durable. */
+  settle(moment: ProducerMoment): void {
+    this.#inFlight--;
+    this.#durable = moment;
   }
 
   /** Books records of this producer that were stored just now, at the end of the ring. */
@@ -56,6 +125,10 @@ export class ProducerState {
     this.partial = 0;
     this.#ackedLow = this.#storedLow;
     this.#ackedHigh = this.#storedHigh;
+  }
+
+  #now(): ProducerMoment {
+    return { seq: this.lastSeq, partial: this.partial, low: this.#ackedLow, high: this.#ackedHigh };
   }
 }
 
@@ -83,13 +156,34 @@ export class ProducerStates {
   readonly #max: number;
   readonly #ttlMs: number;
   readonly #onForgotten: (id: string) => void;
+  readonly #journalled: boolean;
 
-  /** @param onForgotten called with each producer id whose state goes */
-  constructor(clock: Clock, max: number, ttlMs: number, onForgotten: (id: string) => void = () => undefined) {
+  /**
+   * @param onForgotten called with each producer id whose state goes
+   * @param journalled see {@link ProducerState}
+   */
+  constructor(
+    clock: Clock,
+    max: number,
+    ttlMs: number,
+    onForgotten: (id: string) => void = () => undefined,
+    journalled = false,
+  ) {
     this.#clock = clock;
     this.#onForgotten = onForgotten;
     this.#max = max;
     this.#ttlMs = ttlMs;
+    this.#journalled = journalled;
+  }
+
+  /** Takes up what a journal has kept, least recently seen first. */
+  restore(kept: readonly KeptProducer[]): void {
+    const { wallMs, nowMs } = { wallMs: this.#clock.wallMs(), nowMs: this.#clock.nowMs() };
+    for (const producer of [...kept].sort((a, b) => a.lastSeenMs - b.lastSeenMs)) {
+      // A wall clock that was set back must not make a state older than it can be, nor younger than now.
+      const ageMs = Math.max(0, wallMs - producer.lastSeenMs);
+      this.#states.set(producer.id, ProducerState.restored(producer, nowMs - ageMs));
+    }
   }
 
   get size(): number {
@@ -116,7 +210,7 @@ export class ProducerStates {
       return { state: known, resumed: true };
     }
     this.#makeRoom();
-    const state = new ProducerState(id, owner);
+    const state = new ProducerState(id, owner, this.#journalled);
     this.#states.set(id, state);
     return { state, resumed: false };
   }

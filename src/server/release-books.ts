@@ -2,6 +2,7 @@ import type { ReleasedSoFar, UserRing } from '../ring/index.js';
 import type { Fate } from './ledger/ledger-line.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters } from './map-counters.js';
+import type { SetAside } from './recovered-books.js';
 
 const NOTHING: ReleasedSoFar = { drained: 0, discarded: 0, discardedBytes: 0 };
 
@@ -19,12 +20,16 @@ export class ReleaseBooks {
   /** What of the drain under way is booked already. */
   #booked = NOTHING;
   #position: bigint;
+  /** Of what the start has set aside, what no drain has come by yet. */
+  readonly #setAside: SetAside[];
 
-  constructor(ring: UserRing, counters: MapCounters, ledger: MapLedger) {
+  /** @param setAside in the order of the ring */
+  constructor(ring: UserRing, counters: MapCounters, ledger: MapLedger, setAside: readonly SetAside[] = []) {
     this.#ring = ring;
     this.#counters = counters;
     this.#ledger = ledger;
     this.#position = ring.consumerPosition;
+    this.#setAside = [...setAside];
   }
 
   /** The consumer position that belongs to the books. A thread that drains may have moved the ring's on. */
@@ -68,6 +73,18 @@ export class ReleaseBooks {
     counters.discardedBytes += step.discardedBytes;
     counters.releasedBytes += step.bytes;
     if (this.#ring.mode === 'managed') this.#ledger.released(step, Number(BigInt.asIntN(32, position)), fate);
+    while (this.#setAside[0] !== undefined && this.#setAside[0].end <= position)
+      this.#quarantine(this.#setAside.shift()!);
+  }
+
+  /** A drain has come by what a start had set aside: it was skipped as discards, which are none. */
+  #quarantine({ discards, bytes }: SetAside): void {
+    for (const books of [this.#counters, this.#ledger.beforeRestart]) {
+      books.discardedSamples -= discards;
+      books.discardedBytes -= bytes;
+      books.quarantinedSamples += discards;
+      books.quarantinedBytes += bytes;
+    }
   }
 
   #positionOf(low: number): bigint {

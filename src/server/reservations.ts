@@ -15,6 +15,13 @@ interface Reservation {
   deadlineMs: number;
 }
 
+/** Who keeps a reserved record across a crash. */
+export interface ReservationJournal {
+  /** @param clearBusy shows the record to drains */
+  submitted(position: bigint, clearBusy: () => void): void;
+  discarded(position: bigint): void;
+}
+
 /** Who wants to know what becomes of reservations. */
 export interface ReservationEvents {
   /** Leases ran out, and their records became discards. */
@@ -35,15 +42,24 @@ export class Reservations {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #events: ReservationEvents;
+  readonly #journal: ReservationJournal | undefined;
   readonly #open = new Map<bigint, Reservation>();
   readonly #expired = new Map<bigint, ReservationHolder>();
   #cancelTimer: (() => void) | undefined;
 
-  constructor(producer: Producer, clock: Clock, leaseMs: number, events: ReservationEvents) {
+  /** @param journal of the map, if it has one */
+  constructor(
+    producer: Producer,
+    clock: Clock,
+    leaseMs: number,
+    events: ReservationEvents,
+    journal?: ReservationJournal,
+  ) {
     this.#producer = producer;
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#events = events;
+    this.#journal = journal;
   }
 
   get size(): number {
@@ -68,7 +84,9 @@ export class Reservations {
         `${reservation.size} bytes are reserved at ${position}, the payload has ${payload.length}`,
       );
     this.#producer.fill(reservation.offset, payload);
-    this.#producer.submit(reservation.offset);
+    const clearBusy = (): void => this.#producer.submit(reservation.offset);
+    if (this.#journal === undefined) clearBusy();
+    else this.#journal.submitted(position, clearBusy);
     this.#remove(position, reservation);
   }
 
@@ -110,6 +128,7 @@ export class Reservations {
   #discard(position: bigint, reservation: Reservation): void {
     this.#producer.discard(reservation.offset);
     this.#events.discarded(position, reservation.size);
+    this.#journal?.discarded(position);
     this.#remove(position, reservation);
   }
 

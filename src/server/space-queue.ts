@@ -24,12 +24,15 @@ export class SpaceQueue {
   #serving = false;
   /** Called before bytes of the ring are written over. */
   beforeStore: () => void = () => undefined;
+  readonly #blocked: () => boolean;
   /** Bytes of room that are kept for what a handler may emit. */
   #held = 0;
 
-  constructor(ring: UserRing, producer: Producer) {
+  /** @param blocked whether there is no room for anybody, whatever the ring says: its journal cannot take anything */
+  constructor(ring: UserRing, producer: Producer, blocked: () => boolean = () => false) {
     this.#ring = ring;
     this.#producer = producer;
+    this.#blocked = blocked;
   }
 
   get length(): number {
@@ -43,6 +46,7 @@ export class SpaceQueue {
 
   /** Room that is neither filled nor held. */
   get #free(): number {
+    if (this.#blocked()) return 0;
     return Math.max(0, this.#ring.free - this.#held);
   }
 

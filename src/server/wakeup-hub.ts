@@ -170,7 +170,7 @@ export class WakeupHub {
       drained,
       seq: BigInt(drainNumber),
       producerPos: this.#ring.producerPosition,
-      consumerPos: this.#ring.consumerPosition,
+      consumerPos: this.#ring.freedPosition,
     });
   }
 }

@@ -20,6 +20,11 @@ describe('PUT /v1/maps/{map}', () => {
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
       producer_pos: '0',
       consumer_pos: '0',
+      visible_pos: '0',
+      freed_pos: '0',
+      journal: 'none',
+      ledger: 'count',
+      quarantined: [],
       used_bytes: '0',
       free_bytes: 65536,
       fill: 0,
@@ -38,6 +43,7 @@ describe('PUT /v1/maps/{map}', () => {
         discarded_samples: 0,
         dead_lettered_samples: 0,
         buffered_samples: 0,
+        quarantined_samples: 0,
         drains: 0,
         stops: 0,
         wakeups_sent: 0,
@@ -77,7 +83,7 @@ describe('PUT /v1/maps/{map}', () => {
     await put('a', { max_entries: 4096 });
     expectProblem(await put('a', body), 'MAP_EXISTS', {
       status: 409,
-      detail: 'map "a" has max_entries 4096, mode managed, durability memory',
+      detail: 'map "a" has max_entries 4096, mode managed, durability memory, ledger count',
     });
   });
 
@@ -105,8 +111,8 @@ describe('PUT /v1/maps/{map}', () => {
     [{ value_size: 8 }, 'BAD_MAP_SIZE', /value_size 8/],
     [{ map_flags: 1 }, 'BAD_MAP_SIZE', /map_flags 1/],
     [{ mode: 'both' }, 'BAD_REQUEST', /^body\.mode /],
-    [{ durability: 'synced' }, 'DURABILITY', /"synced".*only "memory"/],
-    [{ durability: 'written' }, 'DURABILITY', /"written"/],
+    [{ mode: 'direct', durability: 'synced' }, 'DURABILITY', /"synced" on a direct map/],
+    [{ mode: 'direct', durability: 'written' }, 'DURABILITY', /"written"/],
     [{ durability: 'never' }, 'BAD_REQUEST', /^body\.durability /],
     [{ max_entires: 1 }, 'BAD_REQUEST', /^body\.max_entires is not a known key$/],
   ] as const)('refuses %j', async (extra, key, detail) => {

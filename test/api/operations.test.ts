@@ -47,6 +47,7 @@ describe('GET /v1/maps/{map}/producers', () => {
           connected_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
           last_seq: '1',
           partial: 0,
+          acked_seq: '1',
           acked_pos: '32',
           accepted_samples: 2,
           accepted_bytes: 32,

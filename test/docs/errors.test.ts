@@ -99,6 +99,7 @@ describe('the catalogue', () => {
       RATE_LIMITED: 429,
       OVERLOADED: 503,
       SHUTTING_DOWN: 503,
+      MAPS_READ_ONLY: 503,
       UNAUTHENTICATED: 401,
     });
   });

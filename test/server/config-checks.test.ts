@@ -111,9 +111,10 @@ describe('max_entries', () => {
 });
 
 describe('durability', () => {
-  it.each(['written', 'synced'])('%s has to wait for journals', (durability) => {
-    expect(problems({ maps: [map({ durability })] })).toEqual([
-      `maps[0].durability: no journal yet: only memory is possible, not ${durability}`,
+  it.each(['written', 'synced'])('%s is for managed maps', (durability) => {
+    accepted({ maps: [map({ durability })] });
+    expect(problems({ maps: [map({ mode: 'direct', durability })] })).toEqual([
+      `maps[0].durability: ${durability} is for managed maps: a direct map is memory`,
     ]);
   });
 });

@@ -58,6 +58,7 @@ describe('defaults', () => {
         max_peek_samples: 1000,
         max_event_loop_delay_ms: 1000,
         max_file_bytes_per_map: 1073741824,
+        max_quarantine_bytes_per_map: 64 * 2 ** 20,
       },
       tokens: [],
       maps: [],

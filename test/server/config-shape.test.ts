@@ -117,7 +117,7 @@ log:
 maps:
   - name: a/b
     max_entries: 12288
-    durability: synced
+    durability: forever
   - name: "."
 tokens:
   - name: t

@@ -5,17 +5,19 @@ import { buildOutputFrame, Op } from '../../src/wire/index.js';
 import { stall } from '../api/stall.js';
 import { assertConservation } from '../support/conservation.js';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
+import { JournalStoreDouble } from '../support/journal-double.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { RawClient, toBytes } from '../support/raw-client.js';
 import { until } from '../support/until.js';
 
+const journals = new JournalStoreDouble();
 let daemon: TestDaemon;
 let clock: ManualClock;
 let clients: RawClient[] = [];
 
 beforeAll(async () => {
   clock = new ManualClock({ realSoon: true });
-  daemon = await startDaemon({ limits: { max_reservations_per_connection: 2 } }, { clock });
+  daemon = await startDaemon({ limits: { max_reservations_per_connection: 2 } }, { clock, journals });
 });
 afterAll(async () => {
   await assertConservation(daemon);
@@ -41,13 +43,31 @@ function outputOf(seq: number, run: Uint8Array): Uint8Array {
   return Uint8Array.from([...buildOutputFrame(seq, []), ...run]);
 }
 
+/** A sample that the journal of a map cannot keep. */
+async function withoutJournal(map: string, fault: 'ENOSPC' | 'EIO', state: string): Promise<void> {
+  journals.of(map).fault = fault;
+  const c = await client(map);
+  c.output(1, ['x']);
+  const journal = async (): Promise<unknown> =>
+    (await daemon.rest.expect(200, 'GET', `/v1/maps/${map}`)).journal;
+  await until(async () => (await journal()) === state, `the journal to be ${state}`);
+}
+
 /**
  * How each reason comes about: makes it happen `n` times on a map of 4096 bytes, and names the errno. A reason without a
  * row does not compile, and a row that moves another series than its own fails.
  */
 const rows: Record<
   RefusalReason,
-  { errno: string; mode?: 'direct'; n: number; cause: (map: string) => Promise<void> }
+  {
+    errno: string;
+    mode?: 'direct';
+    durability?: 'written';
+    n: number;
+    cause: (map: string) => Promise<void>;
+    /** Of what conservation cannot be asked afterwards. */
+    after?: (map: string) => Promise<unknown>;
+  }
 > = {
   ring_full: {
     errno: 'ENOSPC',
@@ -62,6 +82,31 @@ const rows: Record<
       c.send({ op: Op.RESERVE, seq: 1n, size: 100 });
       await c.expect(Op.ERROR);
     },
+  },
+  journal: {
+    errno: 'ENOSPC',
+    durability: 'written',
+    n: 3,
+    async cause(map) {
+      await withoutJournal(map, 'ENOSPC', 'full');
+      await octets(map, 'x');
+      const c = await client(map);
+      c.output(1, ['x']);
+      await c.expect(Op.ERROR);
+      await drain(map, {});
+    },
+    after: async (map) => (journals.of(map).fault = undefined),
+  },
+  journal_failed: {
+    errno: 'EIO',
+    durability: 'written',
+    n: 2,
+    async cause(map) {
+      await withoutJournal(map, 'EIO', 'failed');
+      await octets(map, 'x');
+      await drain(map, {});
+    },
+    after: (map) => daemon.rest.expect(204, 'DELETE', `/v1/maps/${map}`),
   },
   never_fits: {
     errno: 'E2BIG',
@@ -313,7 +358,8 @@ describe('everything that a map refuses or drops is counted', () => {
 
   it.each(Object.entries(rows))('%s: its counter moves by exactly n, and no other', async (reason, row) => {
     const map = reason;
-    await daemon.rest.createMap(map, { mode: row.mode ?? 'managed' });
+    const { mode = 'managed', durability = 'memory' } = row;
+    await daemon.rest.createMap(map, { mode, durability });
     await row.cause(map);
     const refused = (await prometheus()).filter((line) =>
       line.startsWith(`ringbufd_refused_total{map="${map}"`),
@@ -324,6 +370,7 @@ describe('everything that a map refuses or drops is counted', () => {
     expect((await daemon.rest.showMap(map)).counters.refused).toEqual({ [`${row.errno}|${reason}`]: row.n });
     for (const opened of clients) opened.terminate();
     clients = [];
+    await row.after?.(map);
   });
 });
 
@@ -336,7 +383,13 @@ describe('every call that is answered with an error is counted by its code', () 
     ['bad_request', 'EINVAL', 'GET', '/v1/maps/%zz', undefined],
     ['bad_map_size', 'EINVAL', 'PUT', '/v1/maps/x', { max_entries: 1 }],
     ['map_too_big', 'E2BIG', 'PUT', '/v1/maps/x', { max_entries: 2 ** 40 }],
-    ['durability', 'EINVAL', 'PUT', '/v1/maps/x', { max_entries: 4096, durability: 'synced' }],
+    [
+      'durability',
+      'EINVAL',
+      'PUT',
+      '/v1/maps/x',
+      { max_entries: 4096, mode: 'direct', durability: 'synced' },
+    ],
     ['media_type', 'EINVAL', 'PUT', '/v1/maps/x', undefined],
     ['upgrade_required', 'EPROTO', 'GET', '/v1/maps/x/produce', undefined],
   ] as const)('%s', async (reason, errno, method, path, body) => {

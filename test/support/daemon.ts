@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from '../../src/app.js';
 import type { Clock } from '../../src/server/clock.js';
+import type { JournalStore } from '../../src/server/journal/journal.js';
 import { configFromObject } from '../../src/server/config.js';
 import { RestClient } from './rest.js';
 
@@ -27,6 +28,8 @@ type Overrides = Record<string, unknown>;
 export interface DaemonTestOptions {
   clock?: Clock;
   logger?: Logger;
+  /** Where durable maps are kept: outlives the daemon. */
+  journals?: JournalStore;
   /** Token that the REST client of the test presents. */
   token?: string;
 }
@@ -46,8 +49,12 @@ export async function startDaemon(
     ...overrides,
     limits: { max_peek_samples: 1_000_000, max_event_loop_delay_ms: 0, ...(overrides.limits as Overrides) },
   });
-  const { logger = pino({ level: 'silent' }), clock } = options;
-  const app = await buildApp(config, { logger, ...(clock && { clock }) });
+  const { logger = pino({ level: 'silent' }), clock, journals } = options;
+  const app = await buildApp(config, {
+    logger,
+    ...(clock && { clock }),
+    ...(journals && { journals: async () => journals }),
+  });
   const { url, port } = await app.listen();
   const rest = new RestClient(url, options.token);
   return {

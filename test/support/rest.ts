@@ -79,7 +79,11 @@ export class RestClient {
   /** Creates a map with a `count` handler "count" and a `capture` handler "capture" (first 64 bytes of each sample). */
   async createMap(
     name: string,
-    options: { max_entries?: number; mode?: 'managed' | 'direct' } = {},
+    options: {
+      max_entries?: number;
+      mode?: 'managed' | 'direct';
+      durability?: 'memory' | 'written' | 'synced';
+    } = {},
   ): Promise<void> {
     await this.expect(201, 'PUT', `/v1/maps/${name}`, { max_entries: 4096, ...options });
     await this.expect(201, 'PUT', `/v1/maps/${name}/handlers/count`, { kind: 'count' });

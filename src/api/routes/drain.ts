@@ -1,6 +1,6 @@
 import type { Daemon } from '../../server/daemon.js';
 import { parseFlags } from '../../server/drain-flags.js';
-import { drainErrorKey } from '../../server/map-drains.js';
+import { drainErrorKey } from '../../server/drain-error-key.js';
 import { jsonBody } from '../body-types.js';
 import { ProblemWithResult } from '../error-handler.js';
 import type { RouteApp } from '../route-app.js';

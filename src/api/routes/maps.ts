@@ -53,7 +53,7 @@ export function registerMapRoutes(app: RouteApp, daemon: Daemon): void {
     },
     async (request, reply) => {
       const { max_entries, key_size, value_size, map_flags, mode, durability, ledger } = request.body;
-      const { map, created } = maps.create(request.params.map, {
+      const { map, created } = await maps.open(request.params.map, {
         maxEntries: max_entries,
         keySize: key_size,
         valueSize: value_size,

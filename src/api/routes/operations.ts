@@ -36,6 +36,8 @@ export function registerOperationRoutes(app: RouteApp, daemon: Daemon): void {
     },
     async () => {
       if (daemon.state !== 'serving') throw new RingbufdError('SHUTTING_DOWN');
+      const { readOnly } = daemon.maps;
+      if (readOnly.length > 0) throw new RingbufdError('MAPS_READ_ONLY', readOnly.join(', '));
       return { status: 'ready' };
     },
   );

@@ -31,6 +31,7 @@ export function registerSampleRoutes(app: RouteApp, { maps }: Daemon): void {
       const type = request.headers['content-type']!.split(';')[0]!.trim().toLowerCase();
       const run = type === RECORDS_TYPE ? body : buildRun(type === NDJSON_TYPE ? splitLines(body) : [body]);
       const accepted = map.intake.storeAtomically(run);
+      await map.settled();
       return { accepted, producer_pos: String(map.ring.producerPosition) };
     },
   );

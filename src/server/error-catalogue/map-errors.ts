@@ -26,7 +26,7 @@ export const mapErrors = {
   DURABILITY: entry({
     errno: 'EINVAL',
     title: 'this durability is not available',
-    advice: 'Only "memory" is available: this version has no journal.',
+    advice: 'A direct map is "memory" always; "written" and "synced" are for managed maps.',
   }),
   REGISTRY_DAMAGED: entry({
     errno: 'EIO',

@@ -44,7 +44,7 @@ export class KeptRegistry {
   async restore(): Promise<void> {
     const kept = await this.#file.read();
     for (const entry of kept.maps) {
-      if (!this.#declared.has(entry.name)) this.#createMap(entry);
+      if (!this.#declared.has(entry.name)) await this.#createMap(entry);
       else
         this.#logger.info(
           { map: entry.name },
@@ -116,8 +116,8 @@ export class KeptRegistry {
     ];
   }
 
-  #createMap({ name, max_entries, mode, durability, ledger }: KeptMap): void {
-    this.#maps.create(name, { maxEntries: max_entries, mode, durability, ledger });
+  async #createMap({ name, max_entries, mode, durability, ledger }: KeptMap): Promise<void> {
+    await this.#maps.open(name, { maxEntries: max_entries, mode, durability, ledger });
   }
 
   async #putHandlers(map: string, handlers: readonly KeptHandler[]): Promise<void> {

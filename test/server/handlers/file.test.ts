@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkRun } from '../../../src/ring/index.js';
 import type { HostedMap } from '../../../src/server/hosted-map.js';
-import { drainErrorKey, type DrainResult } from '../../../src/server/map-drains.js';
+import { drainErrorKey } from '../../../src/server/drain-error-key.js';
+import type { DrainResult } from '../../../src/server/map-drains.js';
 import { hostMaps, store } from '../hosted.js';
 
 let dataDir: string;
