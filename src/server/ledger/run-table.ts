@@ -46,6 +46,8 @@ export class RunTable {
   #head = 0;
   #tail: AttributedRun;
   #merged = 0;
+  /** Entries to be used again: producers that take turns would make garbage with every frame. */
+  readonly #spare: AttributedRun[] = [];
 
   /** @param max entries kept; beyond them the oldest ones become one entry of `unattributed` */
   constructor(unattributed: LedgerLine, max: number) {
@@ -123,7 +125,9 @@ export class RunTable {
       return this.#tail;
     }
     if (this.size >= this.#max) this.#mergeOldest();
-    this.#tail = newRun(line, start);
+    this.#tail = this.#spare.pop() ?? newRun(line, start);
+    this.#tail.line = line;
+    this.#tail.start = start;
     this.#runs.push(this.#tail);
     return this.#tail;
   }
@@ -152,6 +156,9 @@ export class RunTable {
   }
 
   #pass(): void {
+    const passed = this.#runs[this.#head]!;
+    // Its place in the list stays until the list is cut, and is not looked at any more.
+    if (this.#spare.length < MAX_PASSED) this.#spare.push(emptied(passed));
     this.#head++;
     if (this.#head < MAX_PASSED || this.#head * 2 < this.#runs.length) return;
     this.#runs.splice(0, this.#head);
@@ -169,6 +176,11 @@ export class RunTable {
     }
     return this.#runs[low]!;
   }
+}
+
+function emptied(run: AttributedRun): AttributedRun {
+  run.records = run.bytes = run.discards = run.discardBytes = 0;
+  return run;
 }
 
 function newRun(line: LedgerLine, start: number): AttributedRun {
