@@ -72,6 +72,8 @@ export async function buildApp(
     async close({ graceMs } = {}) {
       await daemon.close(graceMs);
       await app.close();
+      // A call that nobody waited for any more may still be writing.
+      await daemon.kept.settled();
     },
   };
 }

@@ -18,6 +18,7 @@ import { registerMapRoutes } from './routes/maps.js';
 import { registerOperationRoutes } from './routes/operations.js';
 import { registerProducerRoutes } from './routes/producers.js';
 import { registerSampleRoutes } from './routes/samples.js';
+import { registerUnreadAnswersBound } from './unread-answers.js';
 import { validatorCompiler } from './validation.js';
 
 /** Time for which a browser may remember the answer to a preflight, in seconds. */
@@ -44,6 +45,7 @@ export async function registerApi(app: RouteApp, daemon: Daemon, version: string
   });
   await registerRateLimit(app, daemon);
   registerOverloadCheck(app, daemon);
+  registerUnreadAnswersBound(app, daemon);
   registerTokenCheck(app, daemon);
   registerShutdownCheck(app, daemon);
   registerBodyTypes(app, daemon.config.limits.max_body_bytes);

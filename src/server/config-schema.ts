@@ -305,6 +305,17 @@ const LimitsSchema = Type.Object(
       unit: 'samples',
       default: 1000,
     }),
+    max_unread_answer_bytes: amount({
+      text: 'Most bytes of REST answers that clients have not read yet, all together; at it calls are answered with 503.',
+      unit: 'bytes',
+      default: 2 ** 26,
+      minimum: 2 ** 20,
+    }),
+    answer_timeout_ms: amount({
+      text: 'A connection whose client reads nothing of a REST answer for so long is ended.',
+      unit: 'ms',
+      default: 30_000,
+    }),
     max_event_loop_delay_ms: amount({
       text: 'REST calls are answered with 503 while the event loop is later than this.',
       unit: 'ms',

@@ -82,6 +82,7 @@ describe('the catalogue', () => {
   it('parts from it only where the contract or HTTP has a status of its own', () => {
     const special = keys.filter((key) => catalogue[key].status !== undefined);
     expect(Object.fromEntries(special.map((key) => [key, new RingbufdError(key).status]))).toEqual({
+      ANSWERS_UNREAD: 503,
       METHOD_NOT_ALLOWED: 405,
       JOURNAL_SPACE: 507,
       UPGRADE_REQUIRED: 426,

@@ -56,6 +56,8 @@ describe('defaults', () => {
         max_ledger_runs_per_map: 16384,
         max_requests_per_minute: 6000,
         max_peek_samples: 1000,
+        max_unread_answer_bytes: 67108864,
+        answer_timeout_ms: 30000,
         max_event_loop_delay_ms: 1000,
         max_file_bytes_per_map: 1073741824,
         max_quarantine_bytes_per_map: 64 * 2 ** 20,

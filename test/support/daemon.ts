@@ -68,7 +68,7 @@ export async function startDaemon(
     async close() {
       await rest.close();
       await app.close({ graceMs: 0 });
-      await rm(dataDir, { recursive: true, force: true });
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 }

@@ -12,3 +12,12 @@ export declare function now_ns(): i64;
 
 /** Copies the ctx of the drain call (JSON text) and returns its whole length, which may be more than fits into `size`. */
 export declare function ctx(buffer: usize, size: i32): i32;
+
+/**
+ * Where the record of the sample at hand starts. With the incarnation of the map it names the sample for good: a sample
+ * that comes again, after a failure or a crash, has the same.
+ */
+export declare function position(): u64;
+
+/** Copies the incarnation of the map and returns its whole length, as ctx does. */
+export declare function incarnation(buffer: usize, size: i32): i32;

@@ -38,4 +38,11 @@ int64_t RINGBUF_IMPORT(now_ns)(void);
 /* Copies the ctx of the drain call (JSON text) and returns its whole length, which may be more than fits into `size`. */
 int32_t RINGBUF_IMPORT(ctx)(char *buffer, uint32_t size);
 
+/* Where the record of the sample at hand starts. With the incarnation of the map it names the sample for good: a sample
+   that comes again, after a failure or a crash, has the same. */
+uint64_t RINGBUF_IMPORT(position)(void);
+
+/* Copies the incarnation of the map and returns its whole length, as ctx does. */
+int32_t RINGBUF_IMPORT(incarnation)(char *buffer, uint32_t size);
+
 #endif

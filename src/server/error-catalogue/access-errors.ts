@@ -23,6 +23,13 @@ export const accessErrors = {
     advice: 'Try again after retry_after_ms.',
     retryable: true,
   }),
+  ANSWERS_UNREAD: entry({
+    errno: 'EAGAIN',
+    status: 503,
+    title: 'too much of what was asked for is not read',
+    advice: 'Read the answers that you asked for, or raise limits.max_unread_answer_bytes.',
+    retryable: true,
+  }),
   SHUTTING_DOWN: entry({
     errno: 'EAGAIN',
     status: 503,

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
-import { BPF_RINGBUF_HDR_SZ, paddingSize, recordSize, type SampleRun } from '../../ring/index.js';
+import type { SampleRun } from '../../ring/index.js';
 import { RingbufdError } from '../errors.js';
 import { isValidName, NAME_RULE } from '../names.js';
 import type {
@@ -13,8 +13,9 @@ import type {
   HandlerDeps,
   HandlerKind,
 } from './handler.js';
+import { formatRun, type FileFormat } from './file-format.js';
+import { FileMark } from './file-mark.js';
 import { endsWhole } from './file-tail.js';
-import { sampleToJson } from './sample-json.js';
 
 const FileConfig = Type.Object(
   {
@@ -49,9 +50,15 @@ const MAX_RUN_BYTES = 256 * 1024;
 const OPEN_FLAGS =
   constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+/** Inodes on some file systems are over 2^53. */
+const EXACT = { bigint: true } as const;
+
 /**
  * Appends samples to a file of its own. Asynchronous: a run is released once its bytes were handed to the OS. A write
  * that fails is cut off again, so that the file holds whole samples and each one once.
+ *
+ * Also over a crash, as long as the map keeps its content: after each run, and before it is released, a mark says how many bytes are right and which sample is the last one. Whoever opens the file cuts off what is behind
+ * that, and skips samples that come again.
  */
 class FileHandler implements BatchHandler {
   readonly shape = 'batch';
@@ -59,14 +66,22 @@ class FileHandler implements BatchHandler {
   readonly claim: HandlerClaim;
   readonly #folder: string;
   readonly #path: string;
-  readonly #format: 'ndjson' | 'records';
+  readonly #format: FileFormat;
   readonly #rotateBytes: number;
   readonly #keep: number;
+  readonly #mark: FileMark;
   #file: FileHandle | undefined;
+  #ino = '';
   #size = 0;
   #samples = 0;
   #bytes = 0;
+  #skipped = 0;
   #rotations = 0;
+  #incarnation = '';
+  /** Position of the last sample of this incarnation that was written. */
+  #after: bigint | undefined;
+  /** Whether the mark says what the fields above say. */
+  #isMarked = false;
   /** Whether the file, when it was opened, ended behind a whole sample. */
   #isWhole = true;
   /** Set when a torn write could not be cut off: the next drain has to do it before it writes. */
@@ -79,6 +94,7 @@ class FileHandler implements BatchHandler {
     this.#format = config.format;
     this.#rotateBytes = config.rotate_bytes;
     this.#keep = config.keep;
+    this.#mark = new FileMark(join(deps.dataDir, 'marks', deps.map, name));
   }
 
   begin(): void {
@@ -86,11 +102,23 @@ class FileHandler implements BatchHandler {
   }
 
   async onRun(run: SampleRun, context: DrainContext): Promise<BatchVerdict> {
-    const bytes =
-      this.#format === 'ndjson' ? Buffer.from(ndjson(run, context.headPosition), 'utf8') : records(run);
-    await this.#append(bytes);
-    this.#samples += run.samples;
-    this.#bytes += bytes.length;
+    try {
+      if (this.#file === undefined) await this.#open(context.incarnation);
+      const { first, last } = this.#newOf(run, context.headPosition);
+      this.#skipped += first;
+      if (first < run.samples) {
+        const bytes = formatRun(this.#format, run, context.headPosition, first);
+        await this.#append(bytes);
+        this.#samples += run.samples - first;
+        this.#bytes += bytes.length;
+        this.#after = last;
+        this.#isMarked = false;
+      }
+      // Before the release: a sample that is released will not come again.
+      if (!this.#isMarked) await this.#writeMark();
+    } catch (error) {
+      throw fileError(error, this.#path);
+    }
     return { consumed: run.samples, stop: false };
   }
 
@@ -98,6 +126,7 @@ class FileHandler implements BatchHandler {
     return {
       samples: this.#samples,
       bytes: this.#bytes,
+      skipped: this.#skipped,
       path: this.#path,
       file_bytes: this.#size,
       rotations: this.#rotations,
@@ -105,41 +134,87 @@ class FileHandler implements BatchHandler {
   }
 
   async close(): Promise<void> {
+    await this.#closeFile();
+    await this.#mark.close();
+  }
+
+  async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
   }
 
+  /** Which samples of a run are not in the files yet: all from number `first` on, the last one at position `last`. */
+  #newOf(run: SampleRun, headPosition: bigint): { first: number; last: bigint } {
+    let first = 0;
+    let last = headPosition;
+    run.forEach((_sample, index, distance) => {
+      last = headPosition + BigInt(distance);
+      if (this.#after !== undefined && last <= this.#after) first = index + 1;
+    });
+    return { first, last };
+  }
+
   async #append(bytes: Buffer): Promise<void> {
+    if (this.#torn) await this.#cutOff();
+    const full = this.#size > 0 && this.#size + bytes.length > this.#rotateBytes;
+    // Nothing is appended behind what a crash has torn: it stays as it is, in a file of its own.
+    if (full || !this.#isWhole) await this.#rotate();
+    // Before the first byte of this file or incarnation: else nobody would know where it begins.
+    if (!this.#isMarked) await this.#writeMark();
     try {
-      if (this.#file === undefined) await this.#open();
-      if (this.#torn) await this.#cutOff();
-      const full = this.#size > 0 && this.#size + bytes.length > this.#rotateBytes;
-      // Nothing is appended behind what a crash has torn: it stays as it is, in a file of its own.
-      if (full || !this.#isWhole) await this.#rotate();
       this.#torn = true;
       await this.#file!.appendFile(bytes);
       this.#torn = false;
       this.#size += bytes.length;
     } catch (error) {
-      if (this.#torn && this.#file !== undefined) await this.#cutOff().catch(() => undefined);
-      throw fileError(error, this.#path);
+      await this.#cutOff().catch(() => undefined);
+      throw error;
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(incarnation: string): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const file = await open(this.#path, OPEN_FLAGS, 0o600);
     try {
-      const stat = await file.stat();
+      const stat = await file.stat(EXACT);
       if (!stat.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' });
-      this.#size = stat.size;
-      this.#isWhole = await endsWhole(file, stat.size, this.#format);
+      this.#size = Number(stat.size);
+      this.#ino = String(stat.ino);
+      await this.#goOn(file, incarnation);
     } catch (error) {
       await file.close();
       throw error;
     }
+    this.#incarnation = incarnation;
     this.#file = file;
+  }
+
+  /** Finds out from the mark what of the map's content is in the files already. */
+  async #goOn(file: FileHandle, incarnation: string): Promise<void> {
+    const mark = await this.#mark.read();
+    const isOurs = mark?.incarnation === incarnation;
+    const isSameFile = isOurs && mark.ino === this.#ino;
+    // After a rotation this handler knows more than a mark that could not be written.
+    if (this.#incarnation !== incarnation)
+      this.#after = isOurs && mark.after !== null ? BigInt(mark.after) : undefined;
+    if (isSameFile && this.#size > mark.size) {
+      // Samples behind the mark were not released: they come again.
+      await file.truncate(mark.size);
+      this.#size = mark.size;
+    }
+    this.#isMarked = isSameFile && this.#size === mark.size;
+    this.#isWhole = this.#isMarked || (await endsWhole(file, this.#size, this.#format));
+  }
+
+  async #writeMark(): Promise<void> {
+    await this.#mark.write({
+      incarnation: this.#incarnation,
+      ino: this.#ino,
+      size: this.#size,
+      after: this.#after === undefined ? null : String(this.#after),
+    });
+    this.#isMarked = true;
   }
 
   async #cutOff(): Promise<void> {
@@ -148,7 +223,7 @@ class FileHandler implements BatchHandler {
   }
 
   async #rotate(): Promise<void> {
-    await this.close();
+    await this.#closeFile();
     if (this.#keep === 0) {
       await rm(this.#path, { force: true });
     } else {
@@ -158,34 +233,8 @@ class FileHandler implements BatchHandler {
       await rename(this.#path, `${this.#path}.1`);
     }
     this.#rotations++;
-    await this.#open();
+    await this.#open(this.#incarnation);
   }
-}
-
-/** One line a sample: `{"pos":"16","sample":"text"}`, pos being where its record starts. */
-function ndjson(run: SampleRun, headPosition: bigint): string {
-  let text = '';
-  run.forEach((sample, _index, distance) => {
-    const pos = headPosition + BigInt(distance);
-    text += `{"pos":"${pos}","sample":${JSON.stringify(sampleToJson(sample.copy()))}}\n`;
-  });
-  return text;
-}
-
-/** The samples as a run: what an OUTPUT frame carries, padding zeroed. */
-function records(run: SampleRun): Buffer {
-  let size = 0;
-  run.forEach((sample) => (size += recordSize(sample.size)));
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  run.forEach((sample) => {
-    bytes.writeUInt32LE(sample.size, at);
-    bytes.writeUInt32LE(0, at + 4);
-    sample.read(bytes, at + BPF_RINGBUF_HDR_SZ);
-    at += recordSize(sample.size);
-    bytes.fill(0, at - paddingSize(sample.size), at);
-  });
-  return bytes;
 }
 
 function fileError(error: unknown, path: string): RingbufdError {

@@ -73,6 +73,12 @@ export class KeptRegistry {
     return (this.#next = next);
   }
 
+  /** Resolves when no write is under way or due, whatever became of it. */
+  async settled(): Promise<void> {
+    for (let last = this.#next ?? this.#writing; last !== undefined; last = this.#next ?? this.#writing)
+      await last.catch(() => undefined);
+  }
+
   /** Forgets a handler that could not be restored: it was replaced, or deleted. */
   forgetHandler(map: string, handler: string): boolean {
     return this.#unrestored.get(map)?.delete(handler) ?? false;

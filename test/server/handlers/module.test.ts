@@ -91,7 +91,11 @@ describe('a module handler', () => {
     ['answers a promise that rejects', 'J', -22, /answered a promise/],
   ])('that %s ends the drain, its sample not released', async (_what, letter, ret, message) => {
     const other = await rig.handled('count', {}, ['x', 'y']);
-    const map = await rig.handled('module', { file: HOSTILE, memory_mb: 32 }, ['a', letter, 'b']);
+    const map = await rig.handled('module', { file: HOSTILE, memory_mb: 32, budget_ms: 20_000 }, [
+      'a',
+      letter,
+      'b',
+    ]);
     const draining = drain(map);
     expect(await drain(other)).toMatchObject({ ret: 2 });
     const result = await draining;

@@ -28,6 +28,8 @@ export const allowedImports: ReadonlyMap<string, FunctionType> = new Map([
   ['emit', signature(['i32', 'i32', 'i32', 'i32'], ['i32'])],
   ['now_ns', signature([], ['i64'])],
   ['ctx', signature(['i32', 'i32'], ['i32'])],
+  ['position', signature([], ['i64'])],
+  ['incarnation', signature(['i32', 'i32'], ['i32'])],
 ]);
 const IMPORT_MODULE = 'ringbuf';
 

@@ -77,6 +77,7 @@ export function toBatches(
   let tooBig: Batches['tooBig'];
   let pieces: Uint8Array[] = [];
   let first = headPosition;
+  let next = headPosition;
   let bytes = frameBytes;
   const flush = () => {
     if (pieces.length > 0)
@@ -95,7 +96,10 @@ export function toBatches(
     }
     const maxSamples = batches.length === 0 ? (limits.firstSamples ?? limits.maxSamples) : limits.maxSamples;
     const grown = bytes + piece.length + (pieces.length > 0 ? form.between.length : 0);
-    if (pieces.length >= maxSamples || grown > limits.maxBytes) flush();
+    // Records carry no position: each one's follows from the first, so a discarded one between them ends the body.
+    const gap = format === 'records' && position !== next;
+    if (pieces.length >= maxSamples || grown > limits.maxBytes || gap) flush();
+    next = position + BigInt(recordSize(sample.size));
     if (pieces.length === 0) first = position;
     else bytes += form.between.length;
     pieces.push(piece);

@@ -1,5 +1,5 @@
 /** One drain, in the thread of a handler: on the ring itself, one sample after the other, each released once answered for. */
-import { Consumer, Errno, SampleRun, type UserRing } from '../../../ring/index.js';
+import { Consumer, Errno, recordSize, SampleRun, type UserRing } from '../../../ring/index.js';
 import type { DrainLedger } from './drain-ledger.js';
 import { SampleTooBig, type LoadedCode } from './loaded-code.js';
 import type { ThreadError } from './thread-messages.js';
@@ -12,6 +12,8 @@ const QUICK_SAMPLE_MS = 0.02;
 const RING_PARTS = 8;
 
 export interface LoopRequest {
+  /** Consumer position at which the drain begins. */
+  position: bigint;
   maxTurns: number;
   /** No further sample is begun after so many milliseconds. */
   softLimitMs: number;
@@ -51,6 +53,10 @@ export class DrainLoop {
   readonly #deps: LoopDeps;
   readonly #consumer: Consumer;
   readonly #run: SampleRun;
+  /** A position, and the bytes from there to the sample at hand: a BigInt is made only for code that asks. */
+  #base = 0n;
+  #baseLow = 0;
+  #ahead = 0;
 
   constructor(deps: LoopDeps) {
     this.#deps = deps;
@@ -58,11 +64,18 @@ export class DrainLoop {
     this.#run = new SampleRun(deps.ring, RUN_RECORDS);
   }
 
+  /** Where the record of the sample at hand starts. */
+  get position(): bigint {
+    return BigInt.asUintN(64, this.#base + BigInt(this.#ahead));
+  }
+
   /** Drains until nothing is ready, the code asks to stop or fails, or a bound is reached. Never rejects. */
   async drain(request: LoopRequest): Promise<LoopResult> {
     const end = performance.now() + request.softLimitMs;
     const consumer = this.#consumer;
     this.#deps.ledger.begin();
+    this.#base = request.position;
+    this.#baseLow = this.#deps.ring.consumerLow;
     consumer.begin(0);
     try {
       for (;;) {
@@ -87,8 +100,12 @@ export class DrainLoop {
     const part = ring.size / RING_PARTS;
     let reported = ring.consumerLow;
     let before = performance.now();
+    this.#rebase();
     for (let record = 0; record < run.records; record++) {
-      if (!run.isSample(record)) continue;
+      if (!run.isSample(record)) {
+        this.#ahead += recordSize(run.lengthOf(record));
+        continue;
+      }
       const verdict = code.onSample(run.sampleAt(record));
       if (verdict !== 0 && verdict !== 1) {
         // A promise as the answer may reject on top of it: that changes nothing about the answer.
@@ -100,6 +117,7 @@ export class DrainLoop {
       if (now - before > QUICK_SAMPLE_MS) this.#checkMemory();
       before = now;
       this.#consumer.releaseRun(run, 1);
+      this.#ahead += recordSize(run.lengthOf(record));
       if (((ring.consumerLow - reported) | 0) >= part) {
         reported = ring.consumerLow;
         onProgress();
@@ -108,6 +126,14 @@ export class DrainLoop {
       if (now >= endMs || ledger.endAsked) return false;
     }
     return undefined;
+  }
+
+  /** Once a run, whose bytes are fewer than 2^32. */
+  #rebase(): void {
+    const low = this.#deps.ring.consumerLow;
+    this.#base += BigInt((low - this.#baseLow) >>> 0);
+    this.#baseLow = low;
+    this.#ahead = 0;
   }
 
   #checkMemory(): void {

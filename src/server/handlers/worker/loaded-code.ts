@@ -13,6 +13,8 @@ export interface CodeDrain {
   /** The caller's ctx, as JSON text. */
   ctx: string;
   incarnation: string;
+  /** Where the record of the sample at hand starts: with the incarnation it names the sample for good. */
+  position: () => bigint;
 }
 
 /** A handler's code, loaded into the thread that runs it. */

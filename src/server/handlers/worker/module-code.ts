@@ -9,6 +9,8 @@ export interface ModuleContext {
   readonly map: string;
   readonly handler: string;
   readonly incarnation: string;
+  /** Where the record of the sample at hand starts; read anew for each sample. */
+  readonly position: bigint;
   /** The ctx of the drain call; {} for an automatic drain. */
   readonly value: unknown;
   /** `config.options` of the handler. */
@@ -19,7 +21,7 @@ export interface ModuleContext {
 }
 
 /** What stays the same from drain to drain. */
-type ModuleBase = Omit<ModuleContext, 'incarnation' | 'value'>;
+type ModuleBase = Omit<ModuleContext, 'incarnation' | 'position' | 'value'>;
 type ModuleHandler = (sample: Uint8Array, context: ModuleContext) => unknown;
 
 /** An ES module of the operator's, whose default export is the handler. */
@@ -34,7 +36,7 @@ export class ModuleCode implements LoadedCode {
   private constructor(handler: ModuleHandler, base: ModuleBase) {
     this.#handler = handler;
     this.#base = base;
-    this.#context = { ...base, incarnation: '', value: {} };
+    this.#context = { ...base, incarnation: '', position: 0n, value: {} };
     promiseHooks.onInit(() => {
       this.#unsettled = true;
     });
@@ -57,7 +59,15 @@ export class ModuleCode implements LoadedCode {
 
   begin(drain: CodeDrain): void {
     const value: unknown = JSON.parse(drain.ctx);
-    this.#context = Object.freeze({ ...this.#base, incarnation: drain.incarnation, value });
+    const { incarnation, position } = drain;
+    this.#context = Object.freeze({
+      ...this.#base,
+      incarnation,
+      get position() {
+        return position();
+      },
+      value,
+    });
     this.#unsettled = false;
   }
 

@@ -109,7 +109,8 @@ async function drain(request: Extract<ThreadRequest, { type: 'drain' }>): Promis
   logLines = 0;
   emitsRefused = 0;
   emitLog.begin(request.credit);
-  code!.begin(request);
+  const { ctx, incarnation } = request;
+  code!.begin({ ctx, incarnation, position: () => loop!.position });
   const result = await loop!.drain(request);
   report({ type: 'ended', emitsRefused, ...result });
 }

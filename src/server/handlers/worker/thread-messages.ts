@@ -32,6 +32,8 @@ export type ThreadRequest =
       /** The caller's ctx, as JSON text. */
       ctx: string;
       incarnation: string;
+      /** Consumer position at which the drain begins. */
+      position: bigint;
       maxTurns: number;
       /** The thread begins no further sample after so many milliseconds. */
       softLimitMs: number;

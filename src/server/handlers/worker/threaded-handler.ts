@@ -136,6 +136,7 @@ export class ThreadedHandler implements WorkerHandler {
       {
         ctx: JSON.stringify(request.ctx ?? {}),
         incarnation: request.incarnation,
+        position: ring.consumerPosition,
         maxTurns: request.maxTurns,
         softLimitMs: budgetMs * SOFT_LIMIT,
         credit,

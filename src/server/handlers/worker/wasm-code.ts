@@ -34,6 +34,8 @@ export class WasmCode implements LoadedCode {
   readonly #bufferSize: number;
   #memory: Uint8Array;
   #ctx = new Uint8Array(0);
+  #incarnation = new Uint8Array(0);
+  #position = (): bigint => 0n;
 
   /** @throws CodeRefused when the sample buffer is not inside the memory; whatever the module throws */
   constructor(module: WebAssembly.Module, services: CodeServices) {
@@ -44,7 +46,9 @@ export class WasmCode implements LoadedCode {
         emit: (mapPtr: number, mapLen: number, ptr: number, len: number) =>
           this.#emit(mapPtr, mapLen, ptr, len),
         now_ns: () => process.hrtime.bigint(),
-        ctx: (ptr: number, len: number) => this.#copyCtx(ptr, len),
+        ctx: (ptr: number, len: number) => this.#copy(this.#ctx, ptr, len),
+        position: () => this.#position(),
+        incarnation: (ptr: number, len: number) => this.#copy(this.#incarnation, ptr, len),
       },
     });
     this.#exports = instance.exports as unknown as WasmExports;
@@ -57,6 +61,8 @@ export class WasmCode implements LoadedCode {
 
   begin(drain: CodeDrain): void {
     this.#ctx = new TextEncoder().encode(drain.ctx);
+    this.#incarnation = new TextEncoder().encode(drain.incarnation);
+    this.#position = drain.position;
   }
 
   onSample(sample: Dynptr): number {
@@ -74,7 +80,7 @@ export class WasmCode implements LoadedCode {
    * @throws CodeRefused for an answer other than 0 and 1; whatever the module throws
    */
   probe(): void {
-    this.begin({ ctx: '{}', incarnation: 'probe' });
+    this.begin({ ctx: '{}', incarnation: 'probe', position: () => 0n });
     for (const size of new Set([0, Math.min(1, this.#bufferSize), this.#bufferSize])) {
       this.#view().fill(0, this.#buffer, this.#buffer + size);
       const verdict = this.#exports.on_sample(this.#buffer, size);
@@ -128,11 +134,11 @@ export class WasmCode implements LoadedCode {
     return this.#services.emit(new TextDecoder().decode(name), payload);
   }
 
-  /** As much of ctx as fits; answers how long all of it is. */
-  #copyCtx(ptr: number, len: number): number {
+  /** As much of a text as fits; answers how long all of it is. */
+  #copy(text: Uint8Array, ptr: number, len: number): number {
     const target = this.#slice(ptr, len);
     if (target === undefined) return -Errno.EINVAL;
-    target.set(this.#ctx.subarray(0, target.length));
-    return this.#ctx.length;
+    target.set(text.subarray(0, target.length));
+    return text.length;
   }
 }
