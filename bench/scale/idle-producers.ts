@@ -14,7 +14,7 @@ export interface IdleProducers {
 
 /** Handshakes at a time. */
 const BATCH = 100;
-const SETTLE_MS = { quick: 1000, full: 8000 };
+const SETTLE_MS = { quick: 1000, full: 4000 };
 const RING_BYTES = 1 << 16;
 
 /** Connects producers that do nothing, to a daemon that has served one already. */
