@@ -2,9 +2,10 @@
 import { Type } from 'typebox';
 import { handlerStatuses } from '../server/handler-table.js';
 import { handlerKinds } from '../server/handlers/index.js';
+import { NAME_PATTERN, NAME_RULE } from '../server/names.js';
 import { CompleteOnErrorSchema, OnErrorSchema } from '../server/on-error.js';
 import { CompleteTriggerSchema, TriggerSchema } from '../server/trigger.js';
-import { closed, Count } from './schemas.js';
+import { closed, Count, Problem, U64 } from './schemas.js';
 
 export const PutHandler = Type.Object(
   {
@@ -106,4 +107,40 @@ export const HandlerInfo = Type.Object(
 export const HandlerList = Type.Object(
   { handlers: Type.Array(HandlerInfo) },
   { title: 'HandlerList', description: 'The handlers' },
+);
+
+export const ReplayRequest = Type.Object(
+  {
+    to: Type.Optional(
+      Type.String({
+        pattern: NAME_PATTERN,
+        description: `map that gets all of them; absent: each goes to the map it came from. ${NAME_RULE}`,
+      }),
+    ),
+    limit: Type.Integer({
+      minimum: 1,
+      maximum: 131_072,
+      default: 1000,
+      description: 'most dead letters sent back',
+    }),
+  },
+  { ...closed, title: 'ReplayRequest', examples: [{ limit: 100 }] },
+);
+
+const replayFields = {
+  replayed: Count('dead letters that were sent back and released here'),
+  to: Type.Record(Type.String(), Type.Integer(), { description: 'how many of them went to which map' }),
+  producer_pos: U64('of the map of dead letters, right after'),
+  consumer_pos: U64('of the map of dead letters, right after'),
+  drain_number: Count('the seq of the WAKEUPs of the map of dead letters; 0 when nothing began'),
+};
+
+export const ReplayInfo = Type.Object(replayFields, {
+  title: 'ReplayResult',
+  description: 'What was sent back',
+});
+
+export const ReplayProblem = Type.Object(
+  { ...Problem.properties, ...Type.Partial(Type.Object(replayFields)).properties },
+  { title: 'ReplayProblem', description: 'problem details with what was sent back before it' },
 );

@@ -17,6 +17,7 @@ import { registerLedgerRoutes } from './routes/ledger.js';
 import { registerMapRoutes } from './routes/maps.js';
 import { registerOperationRoutes } from './routes/operations.js';
 import { registerProducerRoutes } from './routes/producers.js';
+import { registerReplayRoutes } from './routes/replay.js';
 import { registerSampleRoutes } from './routes/samples.js';
 import { registerUnreadAnswersBound } from './unread-answers.js';
 import { validatorCompiler } from './validation.js';
@@ -57,6 +58,7 @@ export async function registerApi(app: RouteApp, daemon: Daemon, version: string
   registerHandlerModuleRoute(app, daemon);
   registerHandlerAttachRoute(app, daemon);
   registerDrainRoutes(app, daemon);
+  registerReplayRoutes(app, daemon);
   registerProducerRoutes(app, daemon);
   registerOperationRoutes(app, daemon);
   await registerDocs(app);

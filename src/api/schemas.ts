@@ -7,7 +7,7 @@ import { PROBLEM_TYPE } from './route-app.js';
 import { problemOf } from '../server/problem.js';
 
 export const closed = { additionalProperties: false };
-const U64 = (description: string) =>
+export const U64 = (description: string) =>
   Type.String({ pattern: '^[0-9]+$', description: `${description} (u64, decimal)`, examples: ['72'] });
 export const Count = (description: string) => Type.Integer({ minimum: 0, description });
 

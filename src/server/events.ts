@@ -5,8 +5,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrnoName } from '../ring/index.js';
 import type { ErrorKey } from './errors.js';
+import { registerHandlerMetrics } from './handler-metrics.js';
 import type { HostedMap } from './hosted-map.js';
 import { LoopDelay } from './loop-delay.js';
+import { REPLAY_NAME } from './replay.js';
 import { registerMapMetrics } from './map-metrics.js';
 
 /** What was refused: a REST call, or the upgrade of a producer connection. */
@@ -37,6 +39,7 @@ export class Events {
     for (const { name } of this.registry.getMetricsAsArray())
       if (name.startsWith('nodejs_eventloop_lag')) this.registry.removeSingleMetric(name);
     registerMapMetrics(this.registry, sources.maps);
+    registerHandlerMetrics(this.registry, sources.maps);
     this.#drainSeconds = new Histogram({
       name: 'ringbufd_drain_duration_seconds',
       help: 'Duration of drains, refused ones not counted',
@@ -103,6 +106,7 @@ export class Events {
   /** Forgets the labels of a map that is gone. */
   mapClosed(map: HostedMap): void {
     for (const { name } of map.handlers.list()) this.handlerRemoved(map, name);
+    this.handlerRemoved(map, REPLAY_NAME);
     this.#slowClients.remove({ map: map.name });
   }
 

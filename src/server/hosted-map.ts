@@ -21,6 +21,7 @@ import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
 import { keptCounters, takeUpBooks, type SetAside } from './recovered-books.js';
 import type { ShadowReport } from './shadow.js';
+import { Replay, type ReplayRequest } from './replay.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
@@ -112,6 +113,7 @@ export class HostedMap {
   readonly settings: MapSettings;
   readonly #clock: Clock;
   readonly #observer: MapObserver;
+  readonly #deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
   readonly #drains: MapDrains;
   readonly #shadows: MapShadows;
   readonly #oldest = new OldestSample();
@@ -144,6 +146,7 @@ export class HostedMap {
     this.settings = settings;
     this.#clock = deps.clock;
     this.#observer = deps.observer;
+    this.#deadLetterTarget = deps.deadLetterTarget;
     this.createdAtMs = deps.clock.wallMs();
     const { journal } = deps;
     const journalled = journal !== undefined;
@@ -308,6 +311,21 @@ export class HostedMap {
       this.#observer.changed(this);
     }
     return registered;
+  }
+
+  /**
+   * Sends dead letters that lie in this map back.
+   * @returns what the drain came to that took them out, and how many went to which map
+   */
+  async replay(request: ReplayRequest): Promise<{ result: DrainResult; sent: ReadonlyMap<string, number> }> {
+    const replay = new Replay(request, {
+      map: this.name,
+      clock: this.#clock,
+      target: this.#deadLetterTarget,
+    });
+    const result = await this.#drains.run(replay.registered, 0, {});
+    this.counters.replayedSamples += result.drained;
+    return { result, sent: replay.sent };
   }
 
   /** Where handlers of other maps put their dead letters. `undefined` once the map is closed. */

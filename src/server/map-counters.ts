@@ -45,6 +45,8 @@ export class MapCounters {
   discardedBytes = 0;
   /** Samples that left the ring for a dead-letter map, and the bytes of their records. */
   deadLetteredSamples = 0;
+  /** Dead letters that were in this map and went back; they are drained, too. */
+  replayedSamples = 0;
   deadLetteredBytes = 0;
   /** Samples that could not be verified after a crash, and the bytes of their records. */
   quarantinedSamples = 0;

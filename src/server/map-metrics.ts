@@ -13,6 +13,10 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   accepted_bytes: ['acceptedBytes', 'Bytes that accepted records took in the ring'],
   samples_drained: ['drainedSamples', 'Samples that a handler answered for'],
   samples_discarded: ['discardedSamples', 'Discarded records that drains skipped'],
+  samples_replayed: [
+    'replayedSamples',
+    'Dead letters that this map held and that were sent back; they are drained, too',
+  ],
   samples_dead_lettered: ['deadLetteredSamples', 'Samples that went to a dead-letter map'],
   samples_quarantined: ['quarantinedSamples', 'Samples that could not be verified after a crash'],
   released_bytes: ['releasedBytes', 'Bytes of the records that left the ring, discarded ones included'],
@@ -84,6 +88,10 @@ const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> =
     'Bytes in the ring that are not durable yet, and not shown to drains',
   ],
   handlers: [(map) => map.handlers.list().length, 'Handlers registered'],
+  handlers_faulted: [
+    (map) => map.handlers.list().filter(({ health }) => health.faulted).length,
+    'Handlers whose attempts are used up: their triggers have stopped',
+  ],
 };
 
 /** Registers them all; a map that is gone is in none of them at the next look. */

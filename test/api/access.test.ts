@@ -51,6 +51,7 @@ const SCOPES: Record<string, Action | 'public'> = {
   'POST /v1/maps/:map/handlers/:handler/enable': 'admin',
   'POST /v1/maps/:map/handlers/:handler/disable': 'admin',
   'POST /v1/maps/:map/drain': 'drain',
+  'POST /v1/maps/:map/replay': 'drain',
   'GET /v1/maps/:map/producers': 'read',
   'GET /v1/maps/:map/produce': 'produce',
   'GET /v1/maps/:map/handlers/:handler/attach': 'drain',

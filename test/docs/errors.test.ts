@@ -96,6 +96,8 @@ describe('the catalogue', () => {
       HANDLER_VERDICT: 422,
       HANDLER_SAMPLE_TOO_BIG: 422,
       NOBODY_ATTACHED: 503,
+      NO_DEAD_LETTER: 422,
+      REPLAY_CYCLE: 422,
       LIMIT_CONNECTIONS: 429,
       RATE_LIMITED: 429,
       OVERLOADED: 503,

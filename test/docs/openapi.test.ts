@@ -60,6 +60,7 @@ const CALLS: [method: string, path: string, scope: string, body: string[]][] = [
   ['post', '/v1/maps/{map}/handlers/{handler}/enable', 'admin', []],
   ['post', '/v1/maps/{map}/handlers/{handler}/disable', 'admin', []],
   ['post', '/v1/maps/{map}/drain', 'drain', ['application/json']],
+  ['post', '/v1/maps/{map}/replay', 'drain', ['application/json']],
   ['get', '/v1/maps/{map}/producers', 'read', []],
   ['delete', '/v1/maps/{map}/producers/{producer}', 'admin', []],
   ['get', '/v1/metrics', 'read', []],

@@ -112,6 +112,18 @@ export const handlerErrors = {
     advice: 'The samples stay in the ring: attach a client that is not busy, and drain again.',
     retryable: true,
   }),
+  NO_DEAD_LETTER: entry({
+    errno: 'EINVAL',
+    status: 422,
+    title: 'the sample at the head of the ring is no dead letter',
+    advice: 'It stays there: drain it with a handler, then replay what is behind it.',
+  }),
+  REPLAY_CYCLE: entry({
+    errno: 'EINVAL',
+    status: 422,
+    title: 'a map cannot be replayed into itself',
+    advice: 'Name another map in "to", or none.',
+  }),
   HANDLER_NO_SPACE: entry({
     errno: 'ENOSPC',
     title: 'the handler has no room for what it drains',
