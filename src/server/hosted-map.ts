@@ -21,7 +21,7 @@ import { OldestSample } from './oldest-sample.js';
 import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
 import { keptCounters, takeUpBooks, type SetAside } from './recovered-books.js';
 import type { ShadowReport } from './shadow.js';
-import { Replay, type ReplayRequest } from './replay.js';
+import { Replay, type ReplayRequest, type UnreleasedLetters } from './replay.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
@@ -114,6 +114,7 @@ export class HostedMap {
   readonly #clock: Clock;
   readonly #observer: MapObserver;
   readonly #deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
+  readonly #unreleasedLetters: UnreleasedLetters = new Map();
   readonly #drains: MapDrains;
   readonly #shadows: MapShadows;
   readonly #oldest = new OldestSample();
@@ -322,6 +323,7 @@ export class HostedMap {
       map: this.name,
       clock: this.#clock,
       target: this.#deadLetterTarget,
+      unreleased: this.#unreleasedLetters,
     });
     const result = await this.#drains.run(replay.registered, 0, {});
     this.counters.replayedSamples += result.drained;
