@@ -10,14 +10,14 @@ const HANDLER = 'conservation';
  * buffered is what the ring really holds, record by record, and that a last drain hands exactly these to its callback
  * and leaves consumer_pos = producer_pos. Call it when the test's connections are gone; it empties the rings.
  */
-export async function assertConservation(daemon: TestDaemon): Promise<void> {
+export async function assertConservation(daemon: Pick<TestDaemon, 'rest'>): Promise<void> {
   const { maps } = (await daemon.rest.expect(200, 'GET', '/v1/maps')) as {
     maps: { name: string; mode: string }[];
   };
   for (const { name, mode } of maps) if (mode === 'managed') await assertMapConserved(daemon, name);
 }
 
-export async function assertMapConserved(daemon: TestDaemon, map: string): Promise<void> {
+export async function assertMapConserved(daemon: Pick<TestDaemon, 'rest'>, map: string): Promise<void> {
   const { rest } = daemon;
   await until(
     async () => (await rest.showMap(map)).producers === 0,
@@ -76,7 +76,7 @@ function bytesOf(records: readonly PeekedRecord[]): number {
   return records.reduce((sum, { len }) => sum + Math.ceil((len + 8) / 8) * 8, 0);
 }
 
-async function removeAutoTrigger({ rest }: TestDaemon, map: string): Promise<void> {
+async function removeAutoTrigger({ rest }: Pick<TestDaemon, 'rest'>, map: string): Promise<void> {
   const { handlers } = (await rest.expect(200, 'GET', `/v1/maps/${map}/handlers`)) as {
     handlers: { name: string; trigger: { mode: string } }[];
   };
