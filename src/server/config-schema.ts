@@ -1,38 +1,17 @@
 /**
- * Every configuration key with its type, default, unit and meaning of 0. The only place where a default or a limit is
- * written: parser, `--help`, docs/CONFIGURATION.md and examples/ringbufd.yaml are made from this schema.
+ * Every configuration key with its type, default, unit and meaning of 0 (limits: config-limits.ts). The only place where a
+ * default or a limit is written: parser, `--help`, docs/CONFIGURATION.md and examples/ringbufd.yaml are made from this schema.
  */
 import { Type, type Static } from 'typebox';
 import { checkAttributes, Errno } from '../ring/index.js';
 import type { DeepReadonly } from './config-freeze.js';
+import { amount, closed, section } from './config-amount.js';
+import { LimitsSchema } from './config-limits.js';
 import { LISTEN_RULE, parseAuthority, parseListen } from './config-listen.js';
 import { ALLOW_RULE, isAllowEntry } from './handlers/webhook/address-policy.js';
 import { NAME_PATTERN, NAME_RULE } from './names.js';
 import { CompleteOnErrorSchema } from './on-error.js';
 import { CompleteTriggerSchema } from './trigger.js';
-
-/** Largest delay that a Node timer takes, in ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-interface Amount {
-  text: string;
-  unit: string;
-  default: number;
-  /** What 0 does. Without it 0 is refused. */
-  zero?: string;
-  minimum?: number;
-  maximum?: number;
-}
-
-function amount({ text, unit, zero, minimum, maximum, ...rest }: Amount) {
-  const description = `${text} Unit: ${unit}. ${zero === undefined ? '0 is refused.' : `0 = ${zero}.`}`;
-  return Type.Integer({
-    default: rest.default,
-    minimum: minimum ?? (zero === undefined ? 1 : 0),
-    maximum: maximum ?? (unit === 'ms' ? MAX_TIMER_MS : Number.MAX_SAFE_INTEGER),
-    description,
-  });
-}
 
 const name = (what: string) =>
   Type.String({
@@ -40,9 +19,6 @@ const name = (what: string) =>
     expected: NAME_RULE,
     description: `Name of the ${what}: ${NAME_RULE}.`,
   });
-
-const closed = { additionalProperties: false };
-const section = (description: string) => ({ ...closed, default: {}, description });
 
 const SCOPE = /^(admin|(produce|drain|read):[A-Za-z0-9._*?-]{1,64})$/;
 export const SCOPE_RULE =
@@ -231,114 +207,6 @@ const WebhooksSchema = Type.Object(
     ),
   },
   section('Handlers of kind webhook.'),
-);
-
-const LimitsSchema = Type.Object(
-  {
-    max_maps: amount({ text: 'Most maps.', unit: 'maps', default: 1024 }),
-    max_total_ring_bytes: amount({
-      text: 'Most bytes of all rings together.',
-      unit: 'bytes',
-      default: 2 ** 32,
-      minimum: 4096,
-    }),
-    max_connections: amount({
-      text: 'Most producer connections at a time.',
-      unit: 'connections',
-      default: 16_384,
-    }),
-    max_connections_per_address: amount({
-      text: 'Most producer connections at a time from one remote address.',
-      unit: 'connections',
-      default: 16_384,
-    }),
-    max_sockets: amount({
-      text: 'Most TCP connections at a time, producers included; more are closed at once. Keep it below the open-files limit of the process.',
-      unit: 'connections',
-      default: 17_408,
-    }),
-    max_frame_bytes: amount({
-      text: 'Largest body of one WebSocket message; the 16-byte frame header is not counted.',
-      unit: 'bytes',
-      default: 2 ** 20,
-      minimum: 64,
-      maximum: 2 ** 30,
-    }),
-    max_body_bytes: amount({
-      text: 'Largest body of one HTTP request.',
-      unit: 'bytes',
-      default: 2 ** 20,
-      minimum: 64,
-      maximum: 2 ** 30,
-    }),
-    max_reservations_per_connection: amount({
-      text: 'Most open reservations of one connection.',
-      unit: 'reservations',
-      default: 1024,
-    }),
-    max_handlers_per_map: amount({ text: 'Most handlers of one map.', unit: 'handlers', default: 16 }),
-    max_producers_per_map: amount({
-      text: 'Most producer ids whose state is kept for one map.',
-      unit: 'producers',
-      default: 16_384,
-    }),
-    max_ledger_runs_per_map: amount({
-      text: 'Most runs (records of one producer back to back) for which the ledger of a map knows the producer; beyond them the oldest are told as unattributed.',
-      unit: 'runs',
-      default: 16_384,
-      minimum: 2,
-    }),
-    max_queued_bytes: amount({
-      text: 'Most unsent bytes of one socket; over it the slow client is closed with 4408.',
-      unit: 'bytes',
-      default: 2 ** 20,
-      minimum: 1024,
-    }),
-    max_requests_per_minute: amount({
-      text: 'Most HTTP requests a minute from one remote address; loopback is exempt unless the request was forwarded.',
-      unit: 'requests per minute',
-      default: 6000,
-      zero: 'no limit',
-    }),
-    max_peek_samples: amount({
-      text: 'Most samples that one peek (GET .../samples) returns.',
-      unit: 'samples',
-      default: 1000,
-    }),
-    max_unread_answer_bytes: amount({
-      text: 'Most bytes of REST answers that clients have not read yet, all together; at it calls are answered with 503.',
-      unit: 'bytes',
-      default: 2 ** 26,
-      minimum: 2 ** 20,
-    }),
-    answer_timeout_ms: amount({
-      text: 'A connection whose client reads nothing of a REST answer for so long is ended.',
-      unit: 'ms',
-      default: 30_000,
-    }),
-    max_event_loop_delay_ms: amount({
-      text: 'REST calls are answered with 503 while the event loop is later than this.',
-      unit: 'ms',
-      default: 1000,
-      zero: 'off',
-    }),
-    max_shadow_bytes: amount({
-      text: 'Copies of samples that wait for one shadow handler; rounded up to a power of two, 4096 to 16777216.',
-      unit: 'bytes',
-      default: 2 ** 18,
-    }),
-    max_file_bytes_per_map: amount({
-      text: 'Most bytes that the file handlers of one map keep on disk.',
-      unit: 'bytes',
-      default: 2 ** 30,
-    }),
-    max_quarantine_bytes_per_map: amount({
-      text: 'Most bytes of damaged records that are kept aside for one map with a journal.',
-      unit: 'bytes',
-      default: 64 * 2 ** 20,
-    }),
-  },
-  section('Bounds on everything that a remote peer can make grow.'),
 );
 
 export const ConfigSchema = Type.Object(

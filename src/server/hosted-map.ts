@@ -3,55 +3,31 @@
  * The only caller of drains (map-drains.ts).
  */
 import type { Logger } from 'pino';
-import { createUserRing, Producer, type RingMode, type UserRing } from '../ring/index.js';
+import { createUserRing, Producer, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
+import type { ConnectedProducer } from './connected-producer.js';
 import type { DeadLetterTarget } from './dead-letters.js';
 import { RingbufdError } from './errors.js';
 import type { EdgesOf } from './handler-graph.js';
 import type { EmitTarget } from './handlers/index.js';
 import { HandlerTable, type HandlerSpec, type RegisteredHandler } from './handler-table.js';
-import { MapLedger, type LedgerMode } from './ledger/map-ledger.js';
+import { MapLedger } from './ledger/map-ledger.js';
+import type { MapAttributes, MapSettings } from './map-attributes.js';
+import { MapCheckpoint } from './map-checkpoint.js';
 import { MapCounters } from './map-counters.js';
-import type { Durability, Journal, KeptCounters, Quarantine } from './journal/journal.js';
+import type { Journal, Quarantine } from './journal/journal.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
 import { MapJournal, type JournalledMap } from './map-journal.js';
 import { MapShadows } from './map-shadows.js';
 import { OldestSample } from './oldest-sample.js';
-import { ProducerStates, type ProducerConnection, type ProducerState } from './producer-states.js';
-import { keptCounters, takeUpBooks, type SetAside } from './recovered-books.js';
+import { ProducerStates } from './producer-states.js';
+import { takeUpBooks, type SetAside } from './recovered-books.js';
 import type { ShadowReport } from './shadow.js';
 import { Replay, type ReplayRequest, type UnreleasedLetters } from './replay.js';
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
-
-/** What a map is created with; two maps are the same when these are. */
-export interface MapAttributes {
-  /** Bytes of the data area. */
-  maxEntries: number;
-  mode: RingMode;
-  durability: Durability;
-  ledger: LedgerMode;
-}
-
-/** The part of the configuration that maps need. */
-export interface MapSettings {
-  dataDir: string;
-  /** Where modules of the operator's are; absent: there are none. */
-  handlersDir?: string | undefined;
-  /** Addresses that webhooks may reach besides public ones. */
-  webhooks?: { readonly allow: readonly string[] } | undefined;
-  leaseMs: number;
-  stateTtlMs: number;
-  maxProducers: number;
-  maxReservationsPerConnection: number;
-  maxHandlers: number;
-  maxLedgerRuns: number;
-  maxDiskBytes: number;
-  /** Bytes that the queue of one shadow handler takes: a power of two, whole pages. */
-  shadowQueueBytes: number;
-}
 
 /** Who wants to know that there may be something to drain. */
 export interface MapObserver {
@@ -71,21 +47,6 @@ export interface MapObserver {
   /** The map is closed: nothing of it is to be kept. */
   closed(map: HostedMap): void;
 }
-
-/** A connected producer, as operators see it. */
-export interface ConnectedProducer extends ProducerConnection {
-  readonly state: ProducerState;
-  /** How operators name it: the producer id, or `~N` for an anonymous connection. */
-  readonly label: string;
-  describe(): Record<string, unknown>;
-  /** Stores nothing more of it. It may still be told what is durable, until it is disconnected. */
-  takeNoMore(): void;
-  /** Ends the connection: 4507 by an operator, 4504 when the map goes, 4412 at shutdown, 1011 without a journal. */
-  disconnect(key: EndReason): void;
-}
-
-/** Why the daemon ends a connection. */
-export type EndReason = 'DISCONNECTED' | 'NO_MAP' | 'SHUTTING_DOWN' | 'JOURNAL_FAILED';
 
 /** Advice to a producer that found the ring full: a map that drains itself has room sooner. */
 const RETRY_AFTER_AUTO_MS = 50;
@@ -118,8 +79,6 @@ export class HostedMap {
   readonly #drains: MapDrains;
   readonly #shadows: MapShadows;
   readonly #oldest = new OldestSample();
-  /** The newest position that may be kept as the consumer position, and the books up to it. */
-  #checkpoint: { position: bigint; counters: KeptCounters };
   #closed = false;
 
   constructor(
@@ -241,7 +200,6 @@ export class HostedMap {
       targetsSettled: deps.targetsSettled,
       onEnded: (registered, seconds) => deps.observer.drained(this, registered.name, seconds),
     });
-    this.#checkpoint = { position: this.ring.consumerPosition, counters: keptCounters(this.counters) };
     this.journal?.serve(this.#journalled());
   }
 
@@ -400,16 +358,9 @@ export class HostedMap {
   }
 
   #journalled(): JournalledMap {
+    const checkpoint = new MapCheckpoint(this.#drains, this.counters, this.ring.consumerPosition);
     return {
-      checkpoint: () => {
-        if (this.#drains.mayCheckpoint)
-          this.#checkpoint = { position: this.bookedPosition, counters: keptCounters(this.counters) };
-        const { acceptedSamples, acceptedBytes } = this.counters;
-        return {
-          position: this.#checkpoint.position,
-          counters: { ...this.#checkpoint.counters, acceptedSamples, acceptedBytes },
-        };
-      },
+      checkpoint: () => checkpoint.take(),
       committed: () => this.waiting.serve(),
       followed: (wasFull) => {
         // Room that comes back without a drain wakes as FORCE does.

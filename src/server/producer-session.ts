@@ -1,7 +1,8 @@
 /** What all producer connections have in common, whatever they speak: identity, waiting for room, and their end. */
 import { CloseCode } from '../wire/index.js';
 import { catalogue } from './errors.js';
-import type { ConnectedProducer, EndReason, HostedMap } from './hosted-map.js';
+import type { HostedMap } from './hosted-map.js';
+import type { ConnectedProducer, EndReason } from './connected-producer.js';
 import { MessageGate } from './message-gate.js';
 import type { LedgerLine } from './ledger/ledger-line.js';
 import type { ProducerState } from './producer-states.js';
