@@ -1,160 +1,162 @@
-// Kills a daemon with -9 at random moments while SDK producers with resume write into a `written` and a `synced` map, then
-// compares what was acknowledged with what the deduplicating file handler has: node scripts/torture.mjs --seconds N --seed S
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+// Kills a daemon with -9 at random moments, cuts its sockets, damages its files and fills its disk, while SDK producers with
+// resume write. Then compares what was acknowledged with what the deduplicating file handler has:
+// node scripts/torture.mjs --seconds N --seed S
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { connect } from '../dist/client/index.js';
+import { compare, OUTPUT_NAME } from './torture/books.js';
+import { Chance } from './torture/chance.js';
+import { CuttingProxy } from './torture/cutting-proxy.js';
+import { damageRecords, damageSpared } from './torture/damage.js';
+import { freePort, TorturedDaemon } from './torture/daemon.js';
+import { SmallDisk } from './torture/small-disk.js';
+import { Traffic } from './torture/traffic.js';
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string', default: '1' } },
 });
-const MAPS = ['written', 'synced'];
+const LEVELS = ['written', 'synced'];
 const PRODUCERS = ['a', 'b', 'c'];
-const HEAD_START_MS = 40;
-const LONGEST_LIFE_MS = 400;
-const SETTLE_MS = 60_000;
+const LONGEST_LIFE_MS = 300;
+const LONGEST_START_MS = 1000;
+const LONGEST_FULL_MS = 400;
+const DAMAGED_SAMPLES = 60;
+const LONGEST_FILLER = 300;
+const SETTLE_MS = 120_000;
 
-let state = Number(values.seed) >>> 0 || 1;
-/** xorshift32: the moments of the kills follow from the seed. */
-const random = () => {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) / 2 ** 32;
-};
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
-}
-
+const chance = new Chance(Number(values.seed));
 const dataDir = await mkdtemp(join(tmpdir(), 'ringbufd-torture-'));
+const disk = SmallDisk.mount(dataDir);
+if (typeof disk === 'string') process.stdout.write(`NOT RUN: a disk filled and freed (${disk})\n`);
+
 const port = await freePort();
-const url = `http://127.0.0.1:${port}`;
+const daemon = new TorturedDaemon(dataDir, port);
+// The moments of the cuts have a seed of their own: how often producers connect must not shift those of the kills.
+const proxy = new CuttingProxy(port, new Chance(Number(values.seed) + 1));
+const producersUrl = `http://127.0.0.1:${await proxy.listen()}`;
+await daemon.start();
 
-async function startDaemon() {
-  const args = [
-    'dist/main.js',
-    'serve',
-    '--listen',
-    `127.0.0.1:${port}`,
-    '--data-dir',
-    dataDir,
-    '--log-level',
-    'warn',
-  ];
-  const daemon = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await Promise.race([
-    once(daemon.stdout, 'data'),
-    once(daemon, 'exit').then(([code]) => Promise.reject(new Error(`the daemon ended with ${code}`))),
-  ]);
-  return daemon;
-}
-
-async function call(method, path, body) {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(url + path, { method, headers, body: body && JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return answer.json();
-}
-
-let daemon = await startDaemon();
-for (const map of MAPS) {
-  await call('PUT', `/v1/maps/${map}`, { max_entries: 65_536, durability: map });
-  await call('PUT', `/v1/maps/${map}/handlers/file`, {
-    kind: 'file',
-    config: { name: 'torture.ndjson' },
-    trigger: { mode: 'auto' },
-  });
-}
-
-const end = performance.now() + Number(values.seconds) * 1000;
-/** Samples acknowledged: `{map}/{producer}` to a count; each producer numbers its samples. */
-const acknowledged = new Map();
-
-async function connected(map, id) {
-  const reconnect = { minDelayMs: 10, maxDelayMs: 100 };
-  return { map, id, producer: await connect({ url, map, producer: id, reconnect, maxUnackedBytes: 16_384 }) };
-}
-
-async function produce({ map, id, producer }) {
-  let next = 0;
-  while (performance.now() < end) {
-    const batches = [];
-    for (let batch = 0; batch < 8; batch++) {
-      const samples = Array.from({ length: 1 + Math.floor(Math.random() * 20) }, () => `${id} ${next++}`);
-      batches.push(producer.output(samples));
-    }
-    await Promise.all(batches);
-    acknowledged.set(`${map}/${id}`, next);
-    await sleep(2);
+/** Maps under load all the time, drained by an auto trigger; and maps whose files get damaged, drained by hand. */
+const busy = new Map();
+const hurt = new Map();
+for (const level of LEVELS)
+  for (const [maps, name, trigger, ids] of [
+    [busy, level, { mode: 'auto' }, PRODUCERS],
+    [hurt, `damaged-${level}`, { mode: 'manual' }, PRODUCERS.slice(0, 1)],
+  ]) {
+    await daemon.call('PUT', `/v1/maps/${name}`, { max_entries: 65_536, durability: level });
+    const handler = { kind: 'file', config: { name: OUTPUT_NAME, keep: 14 }, trigger };
+    await daemon.call('PUT', `/v1/maps/${name}/handlers/file`, handler);
+    const traffic = new Traffic();
+    await traffic.connect(producersUrl, name, ids);
+    maps.set(name, { traffic, damaged: new Set() });
   }
-  const report = await producer.close({ timeoutMs: SETTLE_MS });
-  if (!report.flushed) throw new Error(`${map}/${id}: ${report.failed} outputs were not acknowledged`);
-}
-
-let kills = 0;
-// An SDK producer reconnects once it was connected; a first connection that fails is its caller's.
-const producers = await Promise.all(MAPS.flatMap((map) => PRODUCERS.map((id) => connected(map, id))));
-const producing = Promise.all(producers.map(produce));
-while (performance.now() < end) {
-  await sleep(HEAD_START_MS + random() * LONGEST_LIFE_MS);
-  daemon.kill('SIGKILL');
-  await once(daemon, 'exit');
-  kills++;
-  daemon = await startDaemon();
-}
-await producing;
-
-const settled = performance.now() + SETTLE_MS;
-for (const map of MAPS)
-  for (let shown = await call('GET', `/v1/maps/${map}`); shown.freed_pos !== shown.producer_pos;) {
-    if (performance.now() > settled) throw new Error(`map ${map} is not drained`);
-    await sleep(20);
-    shown = await call('GET', `/v1/maps/${map}`);
-  }
-
-/** Lines of the handler's files, the oldest rotation first. */
-async function drained(map) {
-  const folder = join(dataDir, 'out', map);
-  const files = (await readdir(folder)).filter((name) => /^torture\.ndjson(\.\d+)?$/.test(name));
-  files.sort((a, b) => Number(b.split('.')[2] ?? 0) - Number(a.split('.')[2] ?? 0));
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')));
-  return texts
-    .flatMap((text) => text.split('\n').filter((line) => line !== ''))
-    .map((line) => JSON.parse(line).sample);
-}
 
 let bad = 0;
-for (const map of MAPS) {
-  const next = new Map(PRODUCERS.map((id) => [id, 0]));
-  let lost = 0;
-  let doubled = 0;
-  for (const sample of await drained(map)) {
-    const [id, text] = sample.split(' ');
-    const number = Number(text);
-    if (number < next.get(id)) doubled++;
-    lost += Math.max(0, number - next.get(id));
-    next.set(id, Math.max(next.get(id), number + 1));
-  }
-  for (const id of PRODUCERS) lost += Math.max(0, (acknowledged.get(`${map}/${id}`) ?? 0) - next.get(id));
-  const samples = [...next.values()].reduce((sum, count) => sum + count, 0);
-  const { holds } = await call('GET', `/v1/maps/${map}/ledger`);
-  process.stdout.write(`${JSON.stringify({ map, kills, samples, lost, doubled, ledger_holds: holds })}\n`);
-  if (lost > 0 || doubled > 0 || !holds || samples === 0) bad++;
+const counts = { bit_flips: 0, files_cut: 0, spared_flips: 0 };
+function complain(text) {
+  process.stdout.write(`${text}\n`);
+  bad++;
 }
-daemon.kill('SIGTERM');
-const [code] = await once(daemon, 'exit');
-await rm(dataDir, { recursive: true, force: true });
+
+/** Starts until it is up; `mayDie`: some starts are killed, too. */
+async function startAgain(mayDie) {
+  while (mayDie && chance.happens(0.4))
+    if (await daemon.start(chance.whole(50, LONGEST_START_MS))) await daemon.kill();
+  await daemon.start();
+}
+
+/** What the start has quarantined has to be exactly what was damaged. */
+async function checkQuarantine(expected) {
+  for (const name of [...busy.keys(), ...hurt.keys()]) {
+    const { quarantined } = await daemon.call('GET', `/v1/maps/${name}`);
+    const found = JSON.stringify(quarantined.map(({ pos, bytes }) => ({ pos, bytes })));
+    const wanted = JSON.stringify(expected.get(name) ?? []);
+    if (found !== wanted) complain(`${name}: quarantined ${found}, damaged were ${wanted}`);
+  }
+}
+
+/** One round: samples that nobody drains, a kill, damage, a start, a look at the quarantine, a drain. */
+async function damageRound() {
+  const name = `damaged-${LEVELS[chance.whole(0, LEVELS.length)]}`;
+  const { traffic, damaged } = hurt.get(name);
+  const fillers = Array.from({ length: DAMAGED_SAMPLES }, () => chance.whole(0, LONGEST_FILLER));
+  await traffic.send((number) => 'x'.repeat(fillers[number % DAMAGED_SAMPLES]), DAMAGED_SAMPLES);
+  await daemon.kill();
+  const { samples, stretches, isCut } = await damageRecords(dataDir, name, chance);
+  for (const sample of samples) damaged.add(sample);
+  counts[isCut ? 'files_cut' : 'bit_flips']++;
+  await daemon.start();
+  await checkQuarantine(new Map([[name, stretches]]));
+  await drainByHand(name);
+}
+
+async function drainByHand(name) {
+  const settled = performance.now() + SETTLE_MS;
+  for (;;) {
+    const { freed_pos, producer_pos } = await daemon.call('GET', `/v1/maps/${name}`);
+    if (freed_pos === producer_pos) return;
+    if (performance.now() > settled) throw new Error(`map ${name} is not drained`);
+    // A full disk refuses a drain; it is free again in a moment.
+    await daemon.call('POST', `/v1/maps/${name}/drain`, { handler: 'file' }).catch(() => sleep(20));
+  }
+}
+
+async function plainRound() {
+  if (typeof disk !== 'string' && chance.happens(0.6)) disk.fill(chance.whole(50, LONGEST_FULL_MS));
+  await sleep(chance.whole(0, LONGEST_LIFE_MS));
+  await daemon.kill();
+  const spared = chance.happens(0.3);
+  if (spared) {
+    await damageSpared(dataDir, LEVELS[chance.whole(0, LEVELS.length)], chance);
+    counts.spared_flips++;
+  }
+  // A daemon that finds its disk full may refuse to start: that is for whoever looks after it.
+  if (typeof disk !== 'string') disk.free();
+  await startAgain(true);
+  await checkQuarantine(new Map());
+}
+
+proxy.cutting = true;
+const producing = Promise.all([...busy.values()].map(({ traffic }) => traffic.run(SETTLE_MS)));
+const end = performance.now() + Number(values.seconds) * 1000;
+while (performance.now() < end) await (chance.happens(0.4) ? damageRound() : plainRound());
+proxy.cutting = false;
+if (typeof disk !== 'string') disk.free();
+for (const { traffic } of busy.values()) traffic.end();
+await producing;
+await Promise.all([...hurt.values()].map(({ traffic }) => traffic.close(SETTLE_MS)));
+
+const faults = {
+  kills: daemon.kills,
+  kills_in_start: daemon.killsInStart,
+  sockets_cut: proxy.cuts,
+  ...counts,
+};
 process.stdout.write(
-  bad === 0 && code === 0 ? 'PROVEN\n' : `NOT PROVEN (seed ${values.seed}, exit ${code})\n`,
+  `${JSON.stringify({ ...faults, disk_full: typeof disk === 'string' ? null : disk.fills })}\n`,
 );
-process.exitCode = bad === 0 && code === 0 ? 0 : 1;
+for (const [map, { traffic, damaged }] of [...busy, ...hurt]) {
+  const settled = performance.now() + SETTLE_MS;
+  for (let shown = await daemon.call('GET', `/v1/maps/${map}`); shown.freed_pos !== shown.producer_pos;) {
+    if (performance.now() > settled) throw new Error(`map ${map} is not drained`);
+    await sleep(20);
+    shown = await daemon.call('GET', `/v1/maps/${map}`);
+  }
+  const books = await compare(dataDir, map, traffic.acknowledged, damaged);
+  const { holds, quarantined } = await daemon.call('GET', `/v1/maps/${map}/ledger`);
+  process.stdout.write(
+    `${JSON.stringify({ map, ...books, quarantined: quarantined.samples, ledger_holds: holds })}\n`,
+  );
+  if (books.lost + books.doubled + books.damaged_but_drained > 0 || !holds) bad++;
+  if (quarantined.samples !== damaged.size || (books.samples === 0 && busy.has(map))) bad++;
+}
+const code = await daemon.stop();
+await proxy.close();
+if (typeof disk !== 'string') disk.unmount();
+await rm(dataDir, { recursive: true, force: true });
+const proven = bad === 0 && code === 0;
+process.stdout.write(proven ? 'PROVEN\n' : `NOT PROVEN (seed ${values.seed}, exit ${code})\n`);
+process.exitCode = proven ? 0 : 1;

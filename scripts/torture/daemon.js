@@ -1,0 +1,102 @@
+// @ts-check
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+/** A daemon that is started and killed again and again, on one port and one data directory. */
+export class TorturedDaemon {
+  #dataDir;
+  #port;
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #child;
+  kills = 0;
+  /** Kills before the daemon said that it is ready. */
+  killsInStart = 0;
+
+  /**
+   * @param {string} dataDir
+   * @param {number} port
+   */
+  constructor(dataDir, port) {
+    this.#dataDir = dataDir;
+    this.#port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    process.once('exit', () => void this.#child?.kill('SIGKILL'));
+  }
+
+  /**
+   * @param {number} [patienceMs] when it is not ready by then, it is killed
+   * @returns {Promise<boolean>} whether it is ready
+   * @throws {Error} when it ends by itself
+   */
+  async start(patienceMs) {
+    const child = spawn(
+      process.execPath,
+      [
+        ...['dist/main.js', 'serve', '--listen', `127.0.0.1:${this.#port}`],
+        ...['--data-dir', this.#dataDir, '--log-level', 'error'],
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    this.#child = child;
+    const exited = once(child, 'exit');
+    const timer = patienceMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), patienceMs);
+    const ready = await Promise.race([once(child.stdout, 'data').then(() => true), exited.then(() => false)]);
+    clearTimeout(timer);
+    if (ready) return true;
+    if (child.signalCode !== 'SIGKILL') throw new Error(`the daemon ended with ${child.exitCode}`);
+    this.kills++;
+    this.killsInStart++;
+    return false;
+  }
+
+  async kill() {
+    await this.#end('SIGKILL');
+    this.kills++;
+  }
+
+  /** @returns {Promise<number | null>} its exit code after SIGTERM */
+  async stop() {
+    return this.#end('SIGTERM');
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  async #end(signal) {
+    const child = this.#child;
+    if (child === undefined) throw new Error('the daemon was not started');
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await once(child, 'exit');
+    }
+    return child.exitCode;
+  }
+
+  /**
+   * One REST call.
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @returns {Promise<any>} the JSON of the answer
+   * @throws {Error} with the answer, when it is no success
+   */
+  async call(method, path, body) {
+    const answer = await fetch(this.url + path, {
+      method,
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+}
+
+/** @returns {Promise<number>} a port that nobody has right now */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
