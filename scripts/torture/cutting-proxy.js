@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 /** Bytes after which a connection is cut: inside the handshake at the least, behind some hundred frames at the most. */
-const BUDGET_BYTES = [150, 60_000];
+const BUDGET_BYTES = { least: 150, most: 60_000 };
 
 /**
  * Stands between producers and the daemon and cuts each connection in both directions after a number of bytes that the
@@ -57,7 +57,7 @@ export class CuttingProxy {
     }
     // Only one direction has the budget; which one decides whether a frame or an acknowledgement is torn.
     const tearsFrames = this.#chance.happens(0.7);
-    const budget = this.#isCutting ? this.#chance.whole(BUDGET_BYTES[0], BUDGET_BYTES[1]) : Infinity;
+    const budget = this.#isCutting ? this.#chance.whole(BUDGET_BYTES.least, BUDGET_BYTES.most) : Infinity;
     this.#pass(client, daemon, tearsFrames ? budget : Infinity, end);
     this.#pass(daemon, client, tearsFrames ? Infinity : budget / 10, end);
   }
