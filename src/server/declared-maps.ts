@@ -24,10 +24,11 @@ export async function declareMap(maps: MapRegistry, declared: MapConfig): Promis
 
 /**
  * Tries the declared handlers out without starting anything: what the schema cannot say, since each kind checks its own
- * configuration.
+ * configuration, and samples must not go round between the maps.
  */
 export async function checkDeclaredHandlers(config: Config): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
+  const tables = new Map<string, HandlerTable>();
   for (const [mapIndex, declared] of config.maps.entries()) {
     const table = new HandlerTable({
       map: declared.name,
@@ -37,11 +38,13 @@ export async function checkDeclaredHandlers(config: Config): Promise<ConfigProbl
       webhooks: config.webhooks,
       logger: pino({ level: 'silent' }),
       clock: systemClock,
+      edgesOf: (map) => tables.get(map)?.targets ?? [],
       onReady: () => undefined,
       maxHandlers: config.limits.max_handlers_per_map,
       maxDiskBytes: config.limits.max_file_bytes_per_map,
       endDrain: () => Promise.resolve(),
     });
+    tables.set(declared.name, table);
     for (const [index, handler] of declared.handlers.entries()) {
       const { name } = handler;
       try {

@@ -161,6 +161,23 @@ describe('check-config', () => {
     expect(stderr).toContain('maps[0].handlers[1]: y: config.maxi is not a known key');
   });
 
+  it('finds samples that would go round over several maps, and names the way', async () => {
+    const map = (name: string, to: string): string => `  - name: ${name}
+    max_entries: 4096
+    handlers:
+      - { name: x, kind: count, on_error: { policy: dead_letter, map: ${to} } }
+`;
+    const sound = await run(['check-config', file(`maps:\n${map('a', 'b')}${map('b', 'c')}`)]);
+    expect([sound.code, sound.stderr]).toEqual([0, '']);
+    const round = await run([
+      'check-config',
+      file(`maps:\n${map('a', 'b')}${map('b', 'c')}${map('c', 'a')}`),
+    ]);
+    expect(round.code).toBe(1);
+    expect(round.stderr).toContain('maps[2].handlers[0]: x: samples would go round: "c" → "a" → "b" → "c"');
+    expect(round.stderr).not.toContain('maps[0]');
+  });
+
   it('names a file that is not there', async () => {
     const { code, stderr } = await run(['check-config', join(directory, 'none.yaml')]);
     expect(code).toBe(1);
