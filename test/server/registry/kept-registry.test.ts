@@ -125,6 +125,52 @@ describe('the registry', () => {
     });
   });
 
+  it('brings back what a handler does when it fails, and that it is disabled', async () => {
+    const first = await start();
+    await first.rest.createMap('m');
+    const onError = { policy: 'dead_letter', map: 'lost', max_attempts: 2, backoff_min_ms: 7 };
+    await first.rest.expect(201, 'PUT', '/v1/maps/m/handlers/own', { kind: 'count', on_error: onError });
+    await first.rest.expect(200, 'POST', '/v1/maps/m/handlers/own/disable');
+    await stop(first);
+    const second = await start();
+    expect(await second.rest.expect(200, 'GET', '/v1/maps/m/handlers/own')).toMatchObject({
+      on_error: { ...onError, backoff_max_ms: 30_000 },
+      enabled: false,
+      status: 'disabled',
+    });
+    expect(await second.rest.call('POST', '/v1/maps/m/drain', { handler: 'own' })).toMatchObject({
+      status: 409,
+      body: { code: 'RINGBUFD_ERR_HANDLER_DISABLED' },
+    });
+    await second.rest.expect(200, 'POST', '/v1/maps/m/handlers/own/enable');
+    await stop(second);
+    const { rest } = await start();
+    expect(await rest.expect(200, 'GET', '/v1/maps/m/handlers/own')).toMatchObject({
+      enabled: true,
+      status: 'running',
+    });
+  });
+
+  it('leaves it to the configuration whether a handler that it declares is enabled after a restart', async () => {
+    const declared = (enabled: boolean) => ({
+      maps: [{ name: 'm', max_entries: 4096, handlers: [{ name: 'h', kind: 'count', enabled }] }],
+    });
+    const isEnabled = async ({ rest }: TestDaemon): Promise<unknown> =>
+      (await rest.expect(200, 'GET', '/v1/maps/m/handlers/h')).enabled;
+    const first = await start(declared(true));
+    await first.rest.expect(200, 'POST', '/v1/maps/m/handlers/h/disable');
+    expect(await isEnabled(first)).toBe(false);
+    await stop(first);
+    const second = await start(declared(true));
+    expect(await isEnabled(second)).toBe(true);
+    await stop(second);
+    const third = await start(declared(false));
+    expect(await isEnabled(third)).toBe(false);
+    await third.rest.expect(200, 'POST', '/v1/maps/m/handlers/h/enable');
+    await stop(third);
+    expect(await isEnabled(await start(declared(false)))).toBe(false);
+  });
+
   it('keeps a handler that cannot be restored, until it is put again or deleted', async () => {
     const handlers = join(dataDir, 'handlers');
     mkdirSync(handlers);
