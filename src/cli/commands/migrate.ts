@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { RingbufdError } from '../../server/errors.js';
 import { migrateJournal } from '../../server/journal/migrate.js';
@@ -29,7 +30,9 @@ export function addMigrateCommand(program: Command, io: CliIo): void {
           : `${path}: ${before} bytes are now ${after}, ${kept}\n`,
       );
       for (const { position, bytes, file } of found.quarantined)
-        io.stdout(`damaged: ${bytes} bytes at ${position}, kept in ${file || 'no file'}\n`);
+        io.stdout(
+          `damaged: ${bytes} bytes at ${position}, kept in ${file ? join(directory, file) : 'no file'}\n`,
+        );
     });
 }
 

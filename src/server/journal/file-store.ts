@@ -142,7 +142,8 @@ export class FileStore implements JournalStore {
           `map "${map}": max_entries is ${maxEntries}, its journal ${path} has ${header.maxEntries}`,
         );
       const aside = quarantineFiles(
-        quarantineDirectory(this.#directory, map),
+        this.#options.directory,
+        map,
         header.incarnation,
         this.#options.maxQuarantineBytes,
       );

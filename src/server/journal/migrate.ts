@@ -3,7 +3,7 @@ import { DirectoryLock } from './directory-lock.js';
 import { readHeader } from './file-header.js';
 import type { RecoveredMap } from './journal.js';
 import { DiskFile } from './journal-file.js';
-import { journalDirectory, journalPath, quarantineDirectory } from './journal-paths.js';
+import { journalDirectory, journalPath } from './journal-paths.js';
 import { quarantineFiles } from './quarantine.js';
 import { rebuildJournal } from './rebuild.js';
 import { recover } from './recovery.js';
@@ -33,11 +33,7 @@ export async function migrateJournal(dataDir: string, map: string, maxEntries: n
     try {
       const header = await readHeader(file);
       if (typeof header === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${header}`);
-      const aside = quarantineFiles(
-        quarantineDirectory(directory, map),
-        header.incarnation,
-        header.maxEntries,
-      );
+      const aside = quarantineFiles(dataDir, map, header.incarnation, header.maxEntries);
       const recovery = await recover(file, header, aside);
       if (recovery?.found === undefined)
         throw new RingbufdError('JOURNAL_DAMAGED', `${path}: no commit record verifies`);

@@ -1,23 +1,26 @@
 import { mkdir, open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Quarantine } from './journal.js';
+import { journalDirectory, quarantineDirectory } from './journal-paths.js';
 import type { KeepAside } from './recovery.js';
 
 /**
  * Keeps damaged bytes of one map as files, one a stretch, named by incarnation and position: who recovers twice writes
  * the same file twice.
- * @param directory made when it is needed
+ * The folder is made when it is needed. Files are named from the data directory on: where that is, is nobody's business.
  * @param limit bytes that all files of the map may take; what does not fit is reported and not kept
  */
-export function quarantineFiles(directory: string, incarnation: string, limit: number): KeepAside {
+export function quarantineFiles(dataDir: string, map: string, incarnation: string, limit: number): KeepAside {
+  const directory = quarantineDirectory(journalDirectory(dataDir), map);
   return async (position, bytes, reason): Promise<Quarantine> => {
     const name = `${incarnation}-${position}.bin`;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const taken = await bytesIn(directory, name);
-    const kept = { position, bytes: bytes.length, file: join(directory, name), reason };
+    const path = join(directory, name);
+    const kept = { position, bytes: bytes.length, file: relative(dataDir, path), reason };
     if (taken + bytes.length > limit)
       return { ...kept, file: '', reason: `${reason}; not kept, the quarantine of the map is full` };
-    const file = await open(kept.file, 'w', 0o600);
+    const file = await open(path, 'w', 0o600);
     try {
       await file.writeFile(bytes);
       await file.sync();
