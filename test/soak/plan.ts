@@ -1,4 +1,4 @@
-/** What the soak hosts: a map for each kind of handler, each with a handler that drains it by itself. */
+/** What the soak hosts: a map for each kind of handler, and one for the dead letters of those that fail. */
 import { flakyWasm } from './flaky-handlers.js';
 
 export interface PlannedMap {
@@ -6,13 +6,22 @@ export interface PlannedMap {
   readonly maxEntries: number;
   /** Body of the PUT of its handler "main". */
   readonly handler: Record<string, unknown>;
-  /** Milliseconds between two outputs of its producer, on average. */
-  readonly pauseMs: number;
+  /** Milliseconds between two outputs of its producer, on average. Without it the map has no producer. */
+  readonly pauseMs?: number;
   /** Nothing else drains it: what its handler wrote can be held against the books. */
   readonly exclusive?: boolean;
 }
 
 const auto = { mode: 'auto' };
+
+/** Takes what other maps' handlers fail on time and again, and nothing else; it is replayed now and then. */
+export const DEAD_LETTER_MAP = 'failed';
+
+/** @param attempts 1: each fault makes a dead letter; with more, a fault that does not come back makes none */
+function deadLetterAfter(attempts: number): Record<string, unknown> {
+  const pauses = { backoff_min_ms: 10, backoff_max_ms: 50 };
+  return { policy: 'dead_letter', map: DEAD_LETTER_MAP, max_attempts: attempts, ...pauses };
+}
 
 /** @param webhookUrl where the webhook posts to */
 export function plannedMaps(webhookUrl: string): PlannedMap[] {
@@ -26,7 +35,12 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
     budget_ms: 1000,
     max_batch_samples: 200,
   };
-  const wasm = { kind: 'wasm', config: { module, budget_ms: 100 }, trigger: auto };
+  const wasm = {
+    kind: 'wasm',
+    config: { module, budget_ms: 100 },
+    trigger: auto,
+    on_error: deadLetterAfter(1),
+  };
   const flaky = (options: Record<string, unknown>): Record<string, unknown> => ({
     kind: 'module',
     config: { file: 'flaky.mjs', budget_ms: 100, memory_mb: 64, options },
@@ -74,21 +88,28 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
           emit: ['count'],
           emit_bytes: 16_384,
         },
+        on_error: deadLetterAfter(1),
       },
     },
     {
       name: 'webhook',
       maxEntries: 65_536,
       pauseMs: 20,
-      handler: { kind: 'webhook', config: webhook, trigger: auto },
+      handler: { kind: 'webhook', config: webhook, trigger: auto, on_error: deadLetterAfter(2) },
     },
     {
       name: 'remote',
       maxEntries: 65_536,
       pauseMs: 15,
-      handler: { kind: 'remote', config: { timeout_ms: 150, max_batch_bytes: 8192 }, trigger: auto },
+      handler: {
+        kind: 'remote',
+        config: { timeout_ms: 150, max_batch_bytes: 8192 },
+        trigger: auto,
+        on_error: deadLetterAfter(2),
+      },
     },
     { name: 'manual', maxEntries: 32_768, pauseMs: 20, handler: { kind: 'count' } },
+    { name: DEAD_LETTER_MAP, maxEntries: 262_144, handler: { kind: 'count' } },
   ];
 }
 

@@ -13,7 +13,7 @@ import { until } from '../support/until.js';
 import { booksOf, type MapBooks } from './books.js';
 import { FLAKY_MODULE } from './flaky-handlers.js';
 import { attachHostileClient, note, startWebhookPeer, type Faults } from './hostile-peers.js';
-import { plannedMaps, plannedShadows, type PlannedMap } from './plan.js';
+import { DEAD_LETTER_MAP, plannedMaps, plannedShadows, type PlannedMap } from './plan.js';
 
 export interface SoakOptions {
   seconds: number;
@@ -48,7 +48,7 @@ export async function runSoak({ seconds, seed, progress }: SoakOptions): Promise
     await soak.end();
     const books: MapBooks[] = [];
     for (const { name } of soak.maps) books.push(await booksOf(daemon.rest, name));
-    const wrong = [...soak.complaints, ...soak.compareFiles(books)];
+    const wrong = [...soak.complaints, ...soak.compareFiles(books), ...compareDeadLetters(books)];
     for (const each of books) wrong.push(...each.wrong.map((text) => `${each.map}: ${text}`));
     const code = await daemon.stop();
     if (code !== 0) wrong.push(`the daemon exited with ${code}`);
@@ -95,8 +95,9 @@ class Soak {
       reconnect: { minDelayMs: 10, maxDelayMs: 100 },
     });
     this.#cleanups.push(() => worker.close());
-    for (const [index, map] of this.maps.entries())
-      this.#tasks.push(this.#produce(map, new Random(this.#seed, 10 + index)));
+    for (const [index, { name, pauseMs }] of this.maps.entries())
+      if (pauseMs !== undefined)
+        this.#tasks.push(this.#produce(name, pauseMs, new Random(this.#seed, 10 + index)));
     this.#tasks.push(this.#operate());
   }
 
@@ -143,6 +144,7 @@ class Soak {
     );
     return (
       `soak: ${secondsLeft} s left, ${sum('accepted_samples')} accepted, ${sum('drained_samples')} drained, ` +
+      `${sum('dead_lettered_samples')} dead-lettered, ` +
       `${sum('buffered_samples')} buffered, ${errors} drains failed, ${faults} faults and changes`
     );
   }
@@ -162,9 +164,9 @@ class Soak {
       });
   }
 
-  async #produce(map: PlannedMap, random: Random): Promise<void> {
+  async #produce(map: string, pauseMs: number, random: Random): Promise<void> {
     const { url } = this.#daemon;
-    const producer = await connect({ url, map: map.name, producer: 'soak', fallbackQueryMs: 100 });
+    const producer = await connect({ url, map, producer: 'soak', fallbackQueryMs: 100 });
     this.#producers.push(producer);
     const { signal } = this.#stopped;
     while (!signal.aborted) {
@@ -172,10 +174,10 @@ class Soak {
       try {
         await producer.output(samples, { signal });
       } catch (error) {
-        if (!signal.aborted) this.complaints.push(`${map.name}: an output failed: ${String(error)}`);
+        if (!signal.aborted) this.complaints.push(`${map}: an output failed: ${String(error)}`);
         if (!(error instanceof RingbufError)) return;
       }
-      await pause(random.int(0, 2 * map.pauseMs));
+      await pause(random.int(0, 2 * pauseMs));
     }
   }
 
@@ -188,10 +190,11 @@ class Soak {
       shadow: () => this.#shadow(random.pick(this.maps)),
       drain: () => this.#drainByHand(random.pick(this.maps.filter(({ exclusive }) => !exclusive))),
       hostile: () => this.#attachHostile(),
-      abandon: () => this.#abandon(random.pick(this.maps)),
+      abandon: () => this.#abandon(random.pick(this.maps.filter(({ pauseMs }) => pauseMs !== undefined))),
+      replay: () => this.#replay(),
       look: () => this.#look(),
     };
-    const weights = { swap: 3, remove: 1, shadow: 3, drain: 6, hostile: 3, abandon: 3, look: 2 };
+    const weights = { swap: 3, remove: 1, shadow: 3, drain: 6, hostile: 3, abandon: 3, replay: 1, look: 2 };
     while (!this.#stopped.signal.aborted) {
       const act = random.weighted(weights);
       try {
@@ -248,6 +251,12 @@ class Soak {
     client.terminate();
   }
 
+  /** Sends dead letters back to where they came from, as far as there is room. */
+  async #replay(): Promise<void> {
+    note(this.#faults, 'dead letters are replayed');
+    await this.#expectOneOf([200, 409, 429], 'POST', `/v1/maps/${DEAD_LETTER_MAP}/replay`, { limit: 50 });
+  }
+
   async #look(): Promise<void> {
     for (const path of ['/metrics', '/v1/maps', '/livez']) await this.#expectOneOf([200], 'GET', path);
   }
@@ -271,6 +280,13 @@ class Soak {
     const { handlers } = await this.#daemon.rest.expect(200, 'GET', `/v1/maps/${map}/handlers`);
     return handlers as { name: string; kind: string }[];
   }
+}
+
+/** What other maps gave up is what the map of dead letters took. */
+function compareDeadLetters(books: readonly MapBooks[]): string[] {
+  const givenUp = books.reduce((sum, { deadLettered }) => sum + deadLettered, 0);
+  const { accepted } = books.find(({ map }) => map === DEAD_LETTER_MAP)!;
+  return givenUp === accepted ? [] : [`${givenUp} samples were given up, ${accepted} dead letters taken`];
 }
 
 function pause(ms: number): Promise<void> {
