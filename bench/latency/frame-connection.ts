@@ -29,9 +29,10 @@ export class FrameConnection {
     });
   }
 
-  static async open(port: number, map: string): Promise<FrameConnection> {
+  /** @param query of the connection, as in `?on_full=block` */
+  static async open(port: number, map: string, query = ''): Promise<FrameConnection> {
     const connection = new FrameConnection(
-      await openWebSocket(port, `/v1/maps/${map}/produce`, 'ringbuf.v1'),
+      await openWebSocket(port, `/v1/maps/${map}/produce${query}`, 'ringbuf.v1'),
     );
     connection.socket.resume();
     return connection;
