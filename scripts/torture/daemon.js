@@ -2,6 +2,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const OVERLOADED = 503;
+const PATIENCE_MS = 60_000;
+const PAUSE_MS = 100;
+const WAITING = fileURLToPath(new URL('waiting-daemon.js', import.meta.url));
 
 /** A daemon that is started and killed again and again, on one port and one data directory. */
 export class TorturedDaemon {
@@ -9,6 +15,8 @@ export class TorturedDaemon {
   #port;
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #child;
+  /** Loaded, and waiting for its start. @type {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, null> | undefined} */
+  #next;
   kills = 0;
   /** Kills before the daemon said that it is ready. */
   killsInStart = 0;
@@ -30,24 +38,33 @@ export class TorturedDaemon {
    * @throws {Error} when it ends by itself
    */
   async start(patienceMs) {
-    const child = spawn(
-      process.execPath,
-      [
-        ...['dist/main.js', 'serve', '--listen', `127.0.0.1:${this.#port}`],
-        ...['--data-dir', this.#dataDir, '--log-level', 'error'],
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = this.#next ?? this.#load();
     this.#child = child;
+    this.#next = undefined;
+    child.stdin.write('\n');
     const exited = once(child, 'exit');
     const timer = patienceMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), patienceMs);
     const ready = await Promise.race([once(child.stdout, 'data').then(() => true), exited.then(() => false)]);
     clearTimeout(timer);
+    // Loaded behind the start and not beside it, while the producers are at work.
+    this.#next = this.#load();
     if (ready) return true;
     if (child.signalCode !== 'SIGKILL') throw new Error(`the daemon ended with ${child.exitCode}`);
     this.kills++;
     this.killsInStart++;
     return false;
+  }
+
+  /** Starts a process that loads the daemon and waits. */
+  #load() {
+    return spawn(
+      process.execPath,
+      [
+        ...[WAITING, 'serve', '--listen', `127.0.0.1:${this.#port}`],
+        ...['--data-dir', this.#dataDir, '--log-level', 'error'],
+      ],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    );
   }
 
   async kill() {
@@ -57,6 +74,7 @@ export class TorturedDaemon {
 
   /** @returns {Promise<number | null>} its exit code after SIGTERM */
   async stop() {
+    this.#next?.stdin.end();
     return this.#end('SIGTERM');
   }
 
@@ -72,7 +90,8 @@ export class TorturedDaemon {
   }
 
   /**
-   * One REST call.
+   * One REST call of a running daemon that may be made twice. Made again while the daemon says that it is overloaded, and when
+   * its connection was one of the daemon before.
    * @param {string} method
    * @param {string} path
    * @param {unknown} [body]
@@ -80,14 +99,29 @@ export class TorturedDaemon {
    * @throws {Error} with the answer, when it is no success
    */
   async call(method, path, body) {
-    const answer = await fetch(this.url + path, {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const answer = await this.#ask(method, path, body).catch((error) => ({ error }));
+      if (!('error' in answer) && answer.ok) return answer.json();
+      const isOverloaded = !('error' in answer) && answer.status === OVERLOADED;
+      if (!('error' in answer || isOverloaded) || performance.now() > deadline)
+        throw new Error(`${method} ${path}: ${'error' in answer ? answer.error : await answer.text()}`);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} body
+   */
+  #ask(method, path, body) {
+    return fetch(this.url + path, {
       method,
       ...(body === undefined
         ? {}
         : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
   }
 }
 

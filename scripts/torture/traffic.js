@@ -5,6 +5,25 @@ const BATCHES = 8;
 const PAUSE_MS = 2;
 const SAMPLES_MAX = 20;
 
+const CONNECT_MS = 60_000;
+
+/**
+ * A daemon that is overloaded refuses connections for a moment.
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @returns {Promise<T>}
+ */
+async function patiently(attempt) {
+  const deadline = performance.now() + CONNECT_MS;
+  for (;;)
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+}
+
 /** Producers that write into one map as long as they are let, over every kill and cut. */
 export class Traffic {
   /** Samples acknowledged, by producer; each numbers its own. @type {Map<string, number>} */
@@ -22,7 +41,9 @@ export class Traffic {
   async connect(url, map, ids) {
     const reconnect = { minDelayMs: 10, maxDelayMs: 100 };
     for (const id of ids) {
-      const producer = await connect({ url, map, producer: id, reconnect, maxUnackedBytes: 16_384 });
+      const producer = await patiently(() =>
+        connect({ url, map, producer: id, reconnect, maxUnackedBytes: 16_384 }),
+      );
       this.#producers.push({ id, producer });
       this.acknowledged.set(id, 0);
     }
