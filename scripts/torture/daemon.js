@@ -61,7 +61,7 @@ export class TorturedDaemon {
       process.execPath,
       [
         ...[WAITING, 'serve', '--listen', `127.0.0.1:${this.#port}`],
-        ...['--data-dir', this.#dataDir, '--log-level', 'error'],
+        ...['--data-dir', this.#dataDir, '--log-level', 'error', '--limits-max-event-loop-delay-ms', '0'],
       ],
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
