@@ -39,8 +39,10 @@ export class FrameSession extends ProducerSession implements Watcher {
   readonly #flushAckSoon = (): void => this.#flushAck();
   /** Last OUTPUT that this client was told to be acknowledged. */
   #toldSeq = 0;
+  #isWelcomed = false;
+  /** Before WELCOME nothing may be said: what an earlier connection has left pending becomes durable in parts. */
   readonly #onDurable = (): void => {
-    if (this.state.ackSeq > this.#toldSeq) this.#ack();
+    if (this.#isWelcomed && this.state.ackSeq > this.#toldSeq) this.#ack();
   };
 
   constructor(socket: SessionSocket, options: SessionOptions, dialect: FrameDialect) {
@@ -382,6 +384,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   }
 
   #welcome(): void {
+    this.#isWelcomed = true;
     this.#toldSeq = this.state.ackSeq;
     this.#outbox.send(welcomeOf(this.map, this.state, this.options));
   }

@@ -97,6 +97,12 @@ export class JournalDouble implements Journal {
     this.changed();
   }
 
+  /** Begins a commit of what is due, which {@link commit} ends: what comes meanwhile belongs to the next one. */
+  begin(): void {
+    this.#due = false;
+    this.#retry = this.#host!.snapshot();
+  }
+
   /** One commit of what is due. @returns whether there was anything, and it went well */
   commit(): boolean {
     const host = this.#host!;
