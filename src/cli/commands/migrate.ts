@@ -17,18 +17,24 @@ export function addMigrateCommand(program: Command, io: CliIo): void {
     .argument('<map>', 'Name of the map.')
     .requiredOption('--max-entries <bytes>', 'New ring size: a power of two from 4096 to 1073741824.', toSize)
     .action(async (directory: string, map: string, options: { maxEntries: number }) => {
-      const { path, before, after, found } = await migrateJournal(directory, map, options.maxEntries).catch(
-        (error: unknown) => {
-          if (error instanceof RingbufdError) throw new CliError(error.detail, error.advice);
-          throw new CliError(error instanceof Error ? error.message : String(error));
-        },
-      );
+      const {
+        path,
+        before,
+        after,
+        found,
+        kept: inRegistry,
+      } = await migrateJournal(directory, map, options.maxEntries).catch((error: unknown) => {
+        if (error instanceof RingbufdError) throw new CliError(error.detail, error.advice);
+        throw new CliError(error instanceof Error ? error.message : String(error));
+      });
       const kept = `${found.buffered.samples} samples and ${found.producers.length} producers kept`;
       io.stdout(
         before === after
           ? `${path} has ${after} bytes already: nothing to do\n`
           : `${path}: ${before} bytes are now ${after}, ${kept}\n`,
       );
+      if (!inRegistry)
+        io.stdout(`set max_entries of map "${map}" to ${after} where the map is declared, too\n`);
       for (const { position, bytes, file } of found.quarantined)
         io.stdout(
           `damaged: ${bytes} bytes at ${position}, kept in ${file ? join(directory, file) : 'no file'}\n`,

@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { RingbufdError } from '../errors.js';
+import { RegistryFile } from '../registry/registry-file.js';
 import { DirectoryLock } from './directory-lock.js';
 import { readHeader } from './file-header.js';
 import type { RecoveredMap } from './journal.js';
@@ -15,12 +17,14 @@ export interface Migration {
   readonly before: number;
   readonly after: number;
   readonly found: RecoveredMap;
+  /** The registry has the map, with the new size: it was made over REST. Else the configuration file has its size. */
+  readonly kept: boolean;
 }
 
 /**
  * Gives the journal of a map another ring size, while no daemon runs on the data directory.
  * @param maxEntries of the new ring, valid
- * @throws RingbufdError DATA_DIR_LOCKED, NO_MAP, JOURNAL_DAMAGED, NEVER_FITS
+ * @throws RingbufdError DATA_DIR_LOCKED, NO_MAP, JOURNAL_DAMAGED, NEVER_FITS, REGISTRY_DAMAGED, REGISTRY_NOT_WRITTEN
  */
 export async function migrateJournal(dataDir: string, map: string, maxEntries: number): Promise<Migration> {
   const lock = await DirectoryLock.acquire(dataDir);
@@ -44,9 +48,17 @@ export async function migrateJournal(dataDir: string, map: string, maxEntries: n
           'NEVER_FITS',
           `${buffered} bytes are in the ring of map "${map}": drain it first`,
         );
+      const registry = new RegistryFile(resolve(dataDir));
+      const content = await registry.read();
       if (header.maxEntries !== maxEntries)
         await rebuildJournal(path, header, recovery, { maxEntries, tableBytes: header.tableBytes });
-      return { path, before: header.maxEntries, after: maxEntries, found };
+      // The next start compares both sizes. Also when only this was left undone, by a crash in between.
+      const entry = content.maps.find(({ name }) => name === map);
+      if (entry !== undefined && entry.max_entries !== maxEntries) {
+        entry.max_entries = maxEntries;
+        await registry.write(content);
+      }
+      return { path, before: header.maxEntries, after: maxEntries, found, kept: entry !== undefined };
     } finally {
       await file.close();
     }
