@@ -128,6 +128,8 @@ function remote(name: string, { errno, delivers = false, act }: RemoteFault): Ho
         const client = await RawHandler.open(attachUrl(daemon.url, map, 'hostile', 'credit=1048576'));
         current = client;
         client.onDelivery = (delivery) => act(client, delivery);
+        // The first may have come together with ATTACHED, before anybody listened.
+        for (const delivery of client.deliveries) act(client, delivery);
         if (client.closed === undefined) client.socket.once('close', again);
         if (stopped) client.terminate();
       };
