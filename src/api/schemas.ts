@@ -119,6 +119,16 @@ export const MapInfo = Type.Object(
       }),
       { description: 'what the start found damaged and set aside' },
     ),
+    journal_findings: Type.Array(
+      Type.Object({
+        kind: Type.Enum(['header_repaired', 'file_set_aside']),
+        message: Type.String(),
+        file: Type.String({
+          description: 'that holds what was there before, below the data directory; or empty',
+        }),
+      }),
+      { description: 'what else the start found wrong with the journal, and did about it' },
+    ),
     used_bytes: U64('producer position - consumer position'),
     free_bytes: Count('bytes that a producer may still fill'),
     fill: Type.Number({ minimum: 0, maximum: 1, description: 'used bytes by size' }),

@@ -30,6 +30,7 @@ export function viewMap(map: HostedMap): Static<typeof MapInfo> {
       file,
       reason,
     })),
+    journal_findings: map.findings.map(({ kind, message, file }) => ({ kind, message, file })),
     used_bytes: String(query.availData),
     free_bytes: ring.free,
     fill: Math.min(1, ring.used / ring.size),

@@ -11,6 +11,7 @@ import { RingbufdError } from './errors.js';
 import { Events } from './events.js';
 import { Heartbeat } from './heartbeat.js';
 import type { HostedMap, MapObserver } from './hosted-map.js';
+import { DirectoryLock } from './journal/directory-lock.js';
 import { FileStore } from './journal/file-store.js';
 import type { JournalStore } from './journal/journal.js';
 import { MapRegistry } from './map-registry.js';
@@ -57,9 +58,26 @@ const DRAIN_POLL_MS = 5;
 
 /**
  * Creates the engine, the maps and handlers that the configuration declares, and those that were made over REST.
- * @throws RingbufdError when a declared map or handler is refused, or the registry can not be read or written
+ * The data directory is this daemon's from here to {@link Daemon.close}, or until this throws.
+ * @throws RingbufdError DATA_DIR_LOCKED, DATA_DIR_UNUSABLE; when a declared map or handler is refused, or the registry can
+ *   not be read or written
  */
 export async function createDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  const lock = await DirectoryLock.acquire(resolve(config.data_dir), { create: true });
+  const daemon = assemble(config, options, lock);
+  try {
+    for (const declared of config.maps) await declareMap(daemon.maps, declared);
+    await daemon.kept.restore();
+  } catch (error) {
+    // The first error is the one to tell.
+    await daemon.close(0).catch(() => undefined);
+    throw error;
+  }
+  return daemon;
+}
+
+/** Everything wired, without a map. */
+function assemble(config: Config, options: DaemonOptions, lock: DirectoryLock): Daemon {
   const { logger, clock = systemClock } = options;
   const { limits, producers, drain } = config;
   const scheduler = new DrainScheduler(clock, {
@@ -140,23 +158,25 @@ export async function createDaemon(config: Config, options: DaemonOptions): Prom
     async close(graceMs = config.shutdown_grace_ms) {
       if (state === 'draining') return;
       state = 'draining';
-      gateway.drain();
-      await dismissProducers(daemon, graceMs);
-      scheduler.flush();
-      await finishDrains(daemon, graceMs);
-      scheduler.stop();
-      for (const map of maps) await closeMap(map, logger);
-      await maps.close();
-      heartbeat.stop();
-      events.close();
+      try {
+        gateway.drain();
+        await dismissProducers(daemon, graceMs);
+        scheduler.flush();
+        await finishDrains(daemon, graceMs);
+        scheduler.stop();
+        for (const map of maps) await closeMap(map, logger);
+        await maps.close();
+        heartbeat.stop();
+        events.close();
+      } finally {
+        await kept.settled();
+        await lock.release();
+      }
     },
   };
-  for (const declared of config.maps) await declareMap(maps, declared);
-  await kept.restore();
   return daemon;
 }
 
-/** @throws RingbufdError DATA_DIR_LOCKED */
 function openJournals({ data_dir, limits }: Config, clock: Clock): Promise<JournalStore> {
   return FileStore.open({
     directory: resolve(data_dir),

@@ -15,13 +15,14 @@ import { MapLedger } from './ledger/map-ledger.js';
 import type { MapAttributes, MapSettings } from './map-attributes.js';
 import { MapCheckpoint } from './map-checkpoint.js';
 import { MapCounters } from './map-counters.js';
-import type { Journal, Quarantine } from './journal/journal.js';
+import type { Journal, JournalFinding, Quarantine } from './journal/journal.js';
 import { MapDrains, type DrainResult } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
 import { MapJournal, type JournalledMap } from './map-journal.js';
 import { MapShadows } from './map-shadows.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates } from './producer-states.js';
+import { noteFindings } from './start-findings.js';
 import { takeUpBooks, type SetAside } from './recovered-books.js';
 import type { ShadowReport } from './shadow.js';
 import { Replay, type ReplayRequest, type UnreleasedLetters } from './replay.js';
@@ -63,6 +64,8 @@ export class HostedMap {
   readonly journal: MapJournal | undefined;
   /** What the start has found damaged and set aside. */
   readonly quarantined: readonly Quarantine[];
+  /** What else was wrong with the journal at the start. */
+  readonly findings: readonly JournalFinding[];
   readonly counters = new MapCounters();
   readonly ledger: MapLedger;
   readonly states: ProducerStates;
@@ -107,7 +110,6 @@ export class HostedMap {
     this.#clock = deps.clock;
     this.#observer = deps.observer;
     this.#deadLetterTarget = deps.deadLetterTarget;
-    this.createdAtMs = deps.clock.wallMs();
     const { journal } = deps;
     const journalled = journal !== undefined;
     this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode, journalled });
@@ -115,7 +117,10 @@ export class HostedMap {
       journal && new MapJournal({ ...deps, map: name, ring: this.ring, journal, counters: this.counters });
     const recovered = this.journal?.recover();
     this.incarnation = recovered?.incarnation ?? deps.incarnation;
+    this.createdAtMs = journal?.createdMs ?? deps.clock.wallMs();
     this.quarantined = recovered?.quarantined ?? [];
+    this.findings = journal?.findings ?? [];
+    noteFindings(name, this, this.counters, deps.logger);
     const producer = new Producer(this.ring);
     this.ledger = new MapLedger(this.ring, attributes.ledger, settings.maxLedgerRuns);
     this.states = new ProducerStates(

@@ -60,6 +60,10 @@ export class MapCounters {
   reservationsAbandoned = 0;
   /** Commits of the journal that became durable. */
   journalCommits = 0;
+  /** Damaged copies of the journal's header that the start wrote anew. */
+  journalHeadersRepaired = 0;
+  /** Journal files that held nothing to go on with, and were set aside at the start. */
+  journalFilesSetAside = 0;
   drains = 0;
   /** Drains whose callback answered 1. */
   stops = 0;

@@ -26,6 +26,14 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   reservations_expired: ['leasesExpired', 'Reservations discarded because their lease ran out'],
   reservations_abandoned: ['reservationsAbandoned', 'Reservations discarded because their connection ended'],
   journal_commits: ['journalCommits', 'Commits of the journal that became durable'],
+  journal_headers_repaired: [
+    'journalHeadersRepaired',
+    "Damaged copies of the journal's header that the start wrote anew from the other one",
+  ],
+  journal_files_set_aside: [
+    'journalFilesSetAside',
+    'Journals that a loss of power left without anything to go on with: the start set the file aside, the map is empty',
+  ],
   quarantined_bytes: [
     'quarantinedBytes',
     'Bytes that the journal could not verify after a crash, as records',

@@ -2,11 +2,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino, type Logger } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodeHeader } from '../../src/server/journal/file-header.js';
 import { dataAt } from '../../src/server/journal/layout.js';
 import { run } from '../cli/cli-run.js';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
+import { until } from '../support/until.js';
 
 const SAMPLES = ['zero', 'one', 'two', 'three', 'four', 'five'].map((text) => text.padEnd(40, '.'));
 /** Header and payload of each. */
@@ -24,8 +26,8 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-const start = async (): Promise<TestDaemon> => {
-  const daemon = await startDaemon({ data_dir: dataDir });
+const start = async (logger?: Logger): Promise<TestDaemon> => {
+  const daemon = await startDaemon({ data_dir: dataDir }, { ...(logger && { logger }) });
   running.push(daemon);
   return daemon;
 };
@@ -109,5 +111,60 @@ describe('a journal with a bit flipped in a payload and one in a length', () => 
       drained: { samples: 5 },
       quarantined: { samples: 2 },
     });
+  });
+});
+
+describe('a restart', () => {
+  it('keeps when a journalled map was created', async () => {
+    const first = await start();
+    await first.rest.createMap('m', { max_entries: 4096, durability: 'written' });
+    await store(first, ['x']);
+    const { created_at } = await first.rest.expect(200, 'GET', '/v1/maps/m');
+    await stop(first);
+    // Whatever the clock says then.
+    await until(() => new Date().toISOString() > String(created_at));
+    const second = await start();
+    expect(await second.rest.showMap('m')).toMatchObject({ created_at, journal_findings: [] });
+  });
+
+  it('mends a copy of the header, and says so', async () => {
+    const first = await start();
+    await first.rest.createMap('m', { max_entries: 4096, durability: 'synced' });
+    await store(first, ['x']);
+    await stop(first);
+    const file = join(dataDir, 'journal', 'm.ring');
+    const bytes = readFileSync(file);
+    bytes[64]! ^= 1;
+    writeFileSync(file, bytes);
+    const { rest } = await start();
+    expect(await rest.showMap('m')).toMatchObject({
+      journal_findings: [{ kind: 'header_repaired', file: '' }],
+    });
+    expect(await rest.drainSamples('m')).toEqual([hex('x')]);
+    const metrics = await rest.call('GET', '/metrics');
+    expect(metrics.text).toContain('ringbufd_journal_headers_repaired_total{map="m"} 1');
+  });
+
+  it('begins anew where a written map has lost every commit with the power, and says so loudly', async () => {
+    const first = await start();
+    await first.rest.createMap('m', { max_entries: 4096, durability: 'written' });
+    await store(first, ['x']);
+    const before = await first.rest.showMap('m');
+    await stop(first);
+    const file = join(dataDir, 'journal', 'm.ring');
+    writeFileSync(file, readFileSync(file).fill(0, 12288, 143_360));
+    const lines: string[] = [];
+    const daemon = await start(pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }));
+    const shown = await daemon.rest.showMap('m');
+    expect(shown).toMatchObject({
+      producer_pos: '0',
+      journal_findings: [{ kind: 'file_set_aside', file: 'journal/unreadable/m.ring' }],
+    });
+    expect(shown.incarnation).not.toBe(before.incarnation);
+    expect(lines.join('')).toMatch(/"map":"m","file":"journal\/unreadable\/m.ring".*starts empty/);
+    const metrics = await daemon.rest.call('GET', '/metrics');
+    expect(metrics.text).toContain('ringbufd_journal_files_set_aside_total{map="m"} 1');
+    await store(daemon, ['y']);
+    expect(await daemon.rest.drainSamples('m')).toEqual([hex('y')]);
   });
 });

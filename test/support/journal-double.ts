@@ -26,6 +26,8 @@ interface Kept {
 export class JournalDouble implements Journal {
   readonly durability: Durability;
   failed = false;
+  readonly createdMs = undefined;
+  readonly findings = [];
   /** Commits are made by {@link commit} only. */
   manual: boolean;
   /** Commits fail with it. */

@@ -22,6 +22,12 @@ export const journalErrors = {
       'A journal takes its whole size when its map is created: free disk space, or choose a smaller map.',
     retryable: true,
   }),
+  DATA_DIR_UNUSABLE: entry({
+    errno: 'EIO',
+    title: 'the data directory cannot be used',
+    advice:
+      'Give data_dir a folder that the user of the daemon may write into. The detail says what the system answered.',
+  }),
   DATA_DIR_LOCKED: entry({
     errno: 'EBUSY',
     title: 'another daemon uses this data directory',

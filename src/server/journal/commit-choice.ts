@@ -2,7 +2,7 @@ import { addToDigest, RecordChecksum } from './checksum.js';
 import { decodeSeal, readSlot, type ReadCommit } from './commit-record.js';
 import type { FileHeader } from './file-header.js';
 import type { KeptProducer } from './journal.js';
-import { readExactly, type JournalFile } from './journal-file.js';
+import { readPadded, type JournalFile } from './journal-file.js';
 import {
   COMMIT_SLOT_BYTES,
   COMMIT_SLOTS,
@@ -49,7 +49,7 @@ export interface ChosenCommit {
 export async function chooseCommit(file: JournalFile, header: FileHeader): Promise<ChosenCommit | undefined> {
   const commits: ReadCommit[] = [];
   for (let slot = 0; slot < COMMIT_SLOTS; slot++) {
-    const found = readSlot(await readExactly(file, commitSlotAt(slot), COMMIT_SLOT_BYTES));
+    const found = readSlot(await readPadded(file, commitSlotAt(slot), COMMIT_SLOT_BYTES));
     if (found !== undefined && isPossible(found, header)) commits.push(found);
   }
   commits.sort((a, b) => b.number - a.number);
@@ -57,7 +57,7 @@ export async function chooseCommit(file: JournalFile, header: FileHeader): Promi
   if (newest === undefined) return undefined;
   const sealed =
     newest.durability === 'written' ||
-    decodeSeal(await readExactly(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
+    decodeSeal(await readPadded(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
   const choice = await readCommit(file, header, newest);
   const older = commits[1];
   if (sealed || older === undefined || (choice.isComplete && choice.notes.length === 0))
@@ -67,6 +67,14 @@ export async function chooseCommit(file: JournalFile, header: FileHeader): Promi
     rejected: [newest.number],
     newestNumber: newest.number,
   };
+}
+
+/** Whether any commit was ever sealed here: only a journal that was synced does that. */
+export async function hasSeal(file: JournalFile): Promise<boolean> {
+  for (let slot = 0; slot < COMMIT_SLOTS; slot++) {
+    if (decodeSeal(await readPadded(file, sealAt(slot), SECTOR_BYTES)) !== undefined) return true;
+  }
+  return false;
 }
 
 function isPossible({ producerPos, consumerPos }: ReadCommit, { maxEntries }: FileHeader): boolean {

@@ -1,4 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
 import { RingbufdError } from '../errors.js';
@@ -17,16 +17,22 @@ export class DirectoryLock {
     this.#file = file;
   }
 
-  /** @throws RingbufdError DATA_DIR_LOCKED */
-  static async acquire(directory: string): Promise<DirectoryLock> {
-    const file = await open(join(directory, LOCK_FILE), 'a+', 0o600);
+  /**
+   * @param options `create`: makes the directory when it is not there
+   * @throws RingbufdError DATA_DIR_LOCKED, DATA_DIR_UNUSABLE
+   */
+  static async acquire(directory: string, options: { create?: boolean } = {}): Promise<DirectoryLock> {
+    const file = await openLockFile(directory, options.create === true);
     if (!tryLock(file.fd)) {
       const holder = (await file.readFile('utf8')).split('\n')[0] ?? '';
       await file.close();
       throw new RingbufdError('DATA_DIR_LOCKED', `${directory} is in use by ${holder || 'another process'}`);
     }
-    await file.truncate(0);
-    await file.write(`pid ${process.pid}, since ${new Date().toISOString()}\n`);
+    // A full disk is no reason not to start: what the lock says is for people.
+    await file
+      .truncate(0)
+      .then(() => file.write(`pid ${process.pid}, since ${new Date().toISOString()}\n`))
+      .catch(() => undefined);
     return new DirectoryLock(file);
   }
 
@@ -43,5 +49,15 @@ export class DirectoryLock {
 
   async release(): Promise<void> {
     await this.#file.close();
+  }
+}
+
+async function openLockFile(directory: string, create: boolean): Promise<FileHandle> {
+  try {
+    if (create) await mkdir(directory, { recursive: true, mode: 0o700 });
+    return await open(join(directory, LOCK_FILE), 'a+', 0o600);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new RingbufdError('DATA_DIR_UNUSABLE', `${directory}: ${code ?? message}`, { cause: error });
   }
 }

@@ -15,6 +15,9 @@ export function newSalt(): Int32Array {
 /**
  * Writes a journal that holds nothing yet. All but the producer tables, of which most maps need little, is written and
  * not left as holes: a map that could be created does not run out of disk later.
+ *
+ * The headers are on the disk when this resolves, whatever the durability: they are written once, and no later commit
+ * could bring them back.
  */
 export async function writeEmptyJournal(
   file: DiskFile,
@@ -24,7 +27,6 @@ export async function writeEmptyJournal(
   const size = fileSize(header.maxEntries, header.tableBytes);
   await file.truncate(size);
   await writeZeros(file, 0, tableAt(0, 0, header.tableBytes));
-  await writeZeros(file, imageAt(header.tableBytes), size);
   const encoded = encodeHeader(header);
   for (const at of HEADER_COPIES_AT) await file.write(at, encoded);
   const last: CommitRecord = {
@@ -38,6 +40,9 @@ export async function writeEmptyJournal(
     table: NO_TABLE,
   };
   await file.write(commitSlotAt(0), encodeCommit(last, []));
+  if (durability === 'written') await file.sync();
+  await writeZeros(file, imageAt(header.tableBytes), size);
+  if (durability === 'synced') await file.sync();
   return last;
 }
 

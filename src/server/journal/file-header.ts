@@ -62,17 +62,44 @@ export function decodeHeader(bytes: Uint8Array): FileHeader | string {
   };
 }
 
+/** A header that verifies, and where its other copy does not. */
+export interface ReadHeader {
+  readonly fields: FileHeader;
+  /** Offsets of copies that do not verify: at most one. */
+  readonly damagedAt: readonly number[];
+}
+
 /** The header of a journal file, from the copy that verifies; or why there is none. */
-export async function readHeader(file: JournalFile): Promise<FileHeader | string> {
+export async function readHeader(file: JournalFile): Promise<ReadHeader | string> {
+  let fields: FileHeader | undefined;
   let reason = '';
+  const damagedAt: number[] = [];
   for (const at of HEADER_COPIES_AT) {
     const bytes = new Uint8Array(HEADER_BYTES);
     await file.read(at, bytes);
     const found = decodeHeader(bytes);
-    if (typeof found !== 'string') return found;
+    if (typeof found !== 'string') {
+      fields ??= found;
+      continue;
+    }
+    damagedAt.push(at);
     if (reason === '') reason = found;
   }
-  return reason;
+  return fields === undefined ? reason : { fields, damagedAt };
+}
+
+/**
+ * Writes a damaged copy anew, from the one that verifies, which is not touched: whenever this is cut short, the file has
+ * a good one. Without it a second flipped bit, months later, would leave none.
+ */
+export async function repairHeader(file: JournalFile, { fields, damagedAt }: ReadHeader): Promise<void> {
+  for (const at of damagedAt) await file.write(at, encodeHeader(fields));
+  await file.sync();
+}
+
+/** What people call the copy at an offset. */
+export function headerName(at: number): string {
+  return at === HEADER_COPIES_AT[0] ? 'header A' : 'header B';
 }
 
 function putName(bytes: Uint8Array, at: number, name: string): number {

@@ -2,7 +2,14 @@ import { DATA_OFFSET } from '../../ring/index.js';
 import { RecordChecksum } from './checksum.js';
 import { CommitWriter } from './commit-writer.js';
 import type { FileHeader } from './file-header.js';
-import type { Durability, Journal, JournalHost, JournalSnapshot, RecoveredMap } from './journal.js';
+import type {
+  Durability,
+  Journal,
+  JournalFinding,
+  JournalHost,
+  JournalSnapshot,
+  RecoveredMap,
+} from './journal.js';
 import { classifyFailure, type Pauses } from './failure.js';
 import type { JournalFile } from './journal-file.js';
 import type { Recovery } from './recovery.js';
@@ -14,6 +21,7 @@ export interface FileJournalOptions {
   durability: Exclude<Durability, 'memory'>;
   /** What was found; a new file is a recovery of nothing. */
   recovery: Recovery;
+  findings?: readonly JournalFinding[];
   staging: Staging;
   pauses: Pauses;
 }
@@ -32,6 +40,8 @@ export type Endings = Map<bigint, 'sample' | 'discard'>;
  */
 export class FileJournal implements Journal {
   readonly durability: Exclude<Durability, 'memory'>;
+  readonly createdMs: number;
+  readonly findings: readonly JournalFinding[];
   readonly #options: Omit<FileJournalOptions, 'recovery'>;
   /** Until it is attached: it holds the records. */
   #recovery: Recovery | undefined;
@@ -50,6 +60,8 @@ export class FileJournal implements Journal {
 
   constructor(file: JournalFile, options: FileJournalOptions, onClosed: () => void = () => {}) {
     this.durability = options.durability;
+    this.createdMs = options.header.createdMs;
+    this.findings = options.findings ?? [];
     this.#file = file;
     const { recovery, ...others } = options;
     this.#recovery = recovery;

@@ -1,15 +1,22 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
 import type { CommitRecord } from './commit-record.js';
-import { DirectoryLock } from './directory-lock.js';
+import { hasSeal } from './commit-choice.js';
 import { newSalt, writeEmptyJournal } from './empty-journal.js';
 import { classifyFailure, Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
-import { readHeader, type FileHeader } from './file-header.js';
-import type { Durability, Journal, JournalStore, Quarantine } from './journal.js';
+import { headerName, readHeader, repairHeader, type FileHeader } from './file-header.js';
+import type { Durability, Journal, JournalFinding, JournalStore, Quarantine } from './journal.js';
 import { DiskFile, type JournalFile } from './journal-file.js';
-import { journalDirectory, journalPath, quarantineDirectory, syncDirectory } from './journal-paths.js';
+import {
+  journalDirectory,
+  journalPath,
+  quarantineDirectory,
+  syncDirectory,
+  unreadablePath,
+} from './journal-paths.js';
 import { fileSize, tableBytesFor } from './layout.js';
 import { MemoryJournal } from './memory-journal.js';
 import { quarantineFiles } from './quarantine.js';
@@ -27,25 +34,38 @@ export interface FileStoreOptions {
   maxQuarantineBytes: number;
 }
 
-/** Journals as files, `DIR/journal/{map}.ring`, behind the lock of the data directory. */
+/** A file that is ready for its map. */
+interface OpenedFile {
+  readonly file: JournalFile;
+  readonly header: FileHeader;
+  readonly recovery: Recovery;
+  readonly findings: readonly JournalFinding[];
+}
+
+/** What a map asks for. */
+interface Wanted {
+  readonly map: string;
+  readonly incarnation: string;
+  readonly maxEntries: number;
+  readonly durability: 'written' | 'synced';
+}
+
+/** Journals as files, `DIR/journal/{map}.ring`. Whoever opens it holds the lock of the data directory. */
 export class FileStore implements JournalStore {
   readonly #options: FileStoreOptions;
   readonly #directory: string;
-  readonly #lock: DirectoryLock;
   readonly #staging = new Staging();
   readonly #open = new Set<Journal>();
 
-  private constructor(options: FileStoreOptions, directory: string, lock: DirectoryLock) {
+  private constructor(options: FileStoreOptions, directory: string) {
     this.#options = options;
     this.#directory = directory;
-    this.#lock = lock;
   }
 
-  /** @throws RingbufdError DATA_DIR_LOCKED */
   static async open(options: FileStoreOptions): Promise<FileStore> {
     const directory = journalDirectory(options.directory);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    return new FileStore(options, directory, await DirectoryLock.acquire(options.directory));
+    return new FileStore(options, directory);
   }
 
   /** @throws RingbufdError JOURNAL_SIZE, JOURNAL_DAMAGED, JOURNAL_SPACE */
@@ -57,16 +77,16 @@ export class FileStore implements JournalStore {
     if (durability === 'memory') return new MemoryJournal();
     const path = journalPath(this.#directory, map);
     const existing = await openExisting(path);
+    const wanted = { map, incarnation, maxEntries, durability };
     const opened =
-      existing === undefined
-        ? await this.#create(path, { map, incarnation, maxEntries, durability })
-        : await this.#takeUp(existing, path, map, maxEntries);
+      existing === undefined ? await this.#create(path, wanted) : await this.#takeUp(existing, path, wanted);
     const journal: Journal = new FileJournal(
       opened.file,
       {
         header: opened.header,
         durability,
         recovery: opened.recovery,
+        findings: opened.findings,
         staging: this.#staging,
         pauses: new Pauses(this.#options.clock),
       },
@@ -79,25 +99,24 @@ export class FileStore implements JournalStore {
   async remove(map: string): Promise<void> {
     await rm(journalPath(this.#directory, map), { force: true });
     await rm(quarantineDirectory(this.#directory, map), { force: true, recursive: true });
+    await rm(unreadablePath(this.#directory, map), { force: true });
     await syncDirectory(this.#directory);
   }
 
   async close(): Promise<void> {
-    try {
-      for (const journal of [...this.#open]) await journal.close();
-    } finally {
-      await this.#lock.release();
-    }
+    for (const journal of [...this.#open]) await journal.close();
   }
 
+  /** @param makeWay called before the new file takes its place */
   async #create(
     path: string,
-    fields: Pick<FileHeader, 'map' | 'incarnation' | 'maxEntries'> & { durability: 'written' | 'synced' },
-  ): Promise<{ file: JournalFile; header: FileHeader; recovery: Recovery }> {
+    { map, incarnation, maxEntries, durability }: Wanted,
+    makeWay: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<OpenedFile> {
     const header: FileHeader = {
-      map: fields.map,
-      incarnation: fields.incarnation,
-      maxEntries: fields.maxEntries,
+      map,
+      incarnation,
+      maxEntries,
       tableBytes: tableBytesFor(this.#options.maxProducers),
       salt: newSalt(),
       createdMs: this.#options.clock.wallMs(),
@@ -106,34 +125,32 @@ export class FileStore implements JournalStore {
     await rm(unfinished, { force: true });
     const file = await DiskFile.open(unfinished, 'create');
     try {
-      const last = await writeEmptyJournal(file, header, fields.durability);
-      if (fields.durability === 'synced') await file.sync();
+      const last = await writeEmptyJournal(file, header, durability);
+      await makeWay();
       await rename(unfinished, path);
-      if (fields.durability === 'synced') await syncDirectory(this.#directory);
-      return { file, header, recovery: emptyRecovery(last) };
+      await syncDirectory(this.#directory);
+      return { file, header, recovery: emptyRecovery(last), findings: [] };
     } catch (error) {
       await file.close();
       await rm(unfinished, { force: true });
       if (classifyFailure(error) === 'ENOSPC')
         throw new RingbufdError(
           'JOURNAL_SPACE',
-          `the journal of map "${fields.map}" takes ${fileSize(header.maxEntries, header.tableBytes)} bytes`,
+          `the journal of map "${map}" takes ${fileSize(header.maxEntries, header.tableBytes)} bytes`,
           { cause: error },
         );
       throw error;
     }
   }
 
-  async #takeUp(
-    file: DiskFile,
-    path: string,
-    map: string,
-    maxEntries: number,
-  ): Promise<{ file: JournalFile; header: FileHeader; recovery: Recovery }> {
-    let quarantined: readonly Quarantine[];
+  async #takeUp(file: DiskFile, path: string, wanted: Wanted): Promise<OpenedFile> {
+    const { map, maxEntries, durability } = wanted;
+    const findings: JournalFinding[] = [];
+    let quarantined: readonly Quarantine[] | undefined;
     try {
-      const header = await readHeader(file);
-      if (typeof header === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${header}`);
+      const read = await readHeader(file);
+      if (typeof read === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${read}`);
+      const header = read.fields;
       if (header.map !== map)
         throw new RingbufdError('JOURNAL_DAMAGED', `${path} is the journal of map "${header.map}"`);
       if (header.maxEntries !== maxEntries)
@@ -141,6 +158,15 @@ export class FileStore implements JournalStore {
           'JOURNAL_SIZE',
           `map "${map}": max_entries is ${maxEntries}, its journal ${path} has ${header.maxEntries}`,
         );
+      if (read.damagedAt.length > 0) {
+        await repairHeader(file, read);
+        for (const at of read.damagedAt)
+          findings.push({
+            kind: 'header_repaired',
+            message: `${headerName(at)} did not verify and was written anew from the other copy`,
+            file: '',
+          });
+      }
       const aside = quarantineFiles(
         this.#options.directory,
         map,
@@ -148,23 +174,43 @@ export class FileStore implements JournalStore {
         this.#options.maxQuarantineBytes,
       );
       const recovery = await recover(file, header, aside);
-      if (recovery === undefined)
+      // Of what is only written, a loss of power may leave no commit. One that was synced cannot end like that: it is damaged.
+      if (recovery === undefined && (durability === 'synced' || (await hasSeal(file))))
         throw new RingbufdError('JOURNAL_DAMAGED', `${path}: no commit record verifies`);
-      const tableBytes = tableBytesFor(this.#options.maxProducers);
-      if (header.tableBytes >= tableBytes) return { file, header, recovery };
-      // The limit was raised: the tables have to grow.
-      await rebuildJournal(path, header, recovery, { maxEntries, tableBytes });
-      quarantined = recovery.found?.quarantined ?? [];
+      if (recovery !== undefined) {
+        const tableBytes = tableBytesFor(this.#options.maxProducers);
+        if (header.tableBytes >= tableBytes) return { file, header, recovery, findings };
+        // The limit was raised: the tables have to grow.
+        await rebuildJournal(path, header, recovery, { maxEntries, tableBytes });
+        quarantined = recovery.found?.quarantined ?? [];
+      }
     } catch (error) {
       await file.close();
       throw error;
     }
     await file.close();
-    const again = await this.#takeUp(await DiskFile.open(path, 'write'), path, map, maxEntries);
+    if (quarantined === undefined) return this.#startAnew(path, wanted);
+    const again = await this.#takeUp(await DiskFile.open(path, 'write'), path, wanted);
     const { found } = again.recovery;
-    return found === undefined
-      ? again
-      : { ...again, recovery: { ...again.recovery, found: { ...found, quarantined } } };
+    return {
+      ...again,
+      findings,
+      ...(found !== undefined && { recovery: { ...again.recovery, found: { ...found, quarantined } } }),
+    };
+  }
+
+  /** Keeps a file aside in which nothing can be used, and begins an empty one of another incarnation. */
+  async #startAnew(path: string, wanted: Wanted): Promise<OpenedFile> {
+    const aside = unreadablePath(this.#directory, wanted.map);
+    await mkdir(dirname(aside), { recursive: true, mode: 0o700 });
+    const opened = await this.#create(path, wanted, async () => {
+      await rename(path, aside);
+      await syncDirectory(dirname(aside));
+    });
+    const message =
+      'no commit record verified, as a loss of power may leave a map of durability "written": it starts empty, with a new incarnation';
+    const file = relative(this.#options.directory, aside);
+    return { ...opened, findings: [{ kind: 'file_set_aside', message, file }] };
   }
 }
 

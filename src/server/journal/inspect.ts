@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { RecordChecksum } from './checksum.js';
 import { chooseCommit, type ChosenCommit } from './commit-choice.js';
 import { DirectoryLock } from './directory-lock.js';
-import { readHeader, type FileHeader } from './file-header.js';
+import { headerName, readHeader, type FileHeader, type ReadHeader } from './file-header.js';
 import type { Durability, KeptCounters, KeptProducer } from './journal.js';
 import { DiskFile } from './journal-file.js';
 import { journalDirectory } from './journal-paths.js';
@@ -99,7 +99,7 @@ async function inspectFile(path: string, limit: number): Promise<JournalReport |
     if (typeof header === 'string') return { file: path, problem: header };
     let report: JournalReport | undefined;
     for (let read = 0; read < (live ? LIVE_READS : 1); read++) {
-      const chosen = await chooseCommit(file, header);
+      const chosen = await chooseCommit(file, header.fields);
       if (chosen === undefined) return { file: path, problem: 'no commit record verifies' };
       const next = reportOf(path, header, live, chosen, limit);
       report = { ...next, damage: next.damage.filter((damage) => isKnown(damage, report)) };
@@ -123,7 +123,7 @@ function isKnown(damage: InspectedDamage, earlier: JournalReport | undefined): b
 
 function reportOf(
   file: string,
-  header: FileHeader,
+  { fields: header, damagedAt }: ReadHeader,
   live: boolean,
   { commit, states, words, rejected, notes }: ChosenCommit,
   limit: number,
@@ -155,6 +155,6 @@ function reportOf(
     sampleBytes,
     list,
     damage,
-    notes,
+    notes: [...damagedAt.map((at) => `${headerName(at)} does not verify: the next start mends it`), ...notes],
   };
 }

@@ -16,6 +16,11 @@ export function quarantineDirectory(directory: string, map: string): string {
   return join(directory, 'quarantine', map);
 }
 
+/** Where the file of a map is put that holds nothing that could be used. One for each map. */
+export function unreadablePath(directory: string, map: string): string {
+  return join(directory, 'unreadable', `${map}.ring`);
+}
+
 /** A rename or a removal is on the disk only when its directory is. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');

@@ -59,6 +59,19 @@ export interface JournalSnapshot {
   readonly counters: KeptCounters;
 }
 
+/** What opening a journal has found wrong beside damaged records, and what it did about it. */
+export interface JournalFinding {
+  /**
+   * `header_repaired`: one of the two copies was damaged. `file_set_aside`: nothing in the file could be used, the map
+   * starts empty.
+   */
+  readonly kind: 'header_repaired' | 'file_set_aside';
+  /** In words. */
+  readonly message: string;
+  /** What was there before, below the data directory; empty when nothing had to be kept. */
+  readonly file: string;
+}
+
 /** The map, as its journal sees it. */
 export interface JournalHost {
   /** Read by the journal while it commits: a record that was snapshot is not written over before it is released durably. */
@@ -105,6 +118,10 @@ export interface Journal {
   readonly durability: Durability;
   /** Whether a commit failed with EIO: the map is read-only. */
   readonly failed: boolean;
+  /** When the map was created, wall clock; `undefined` when nobody keeps that. Unit: ms since 1970. */
+  readonly createdMs: number | undefined;
+  /** What was wrong with it when it was opened, damaged records apart. */
+  readonly findings: readonly JournalFinding[];
   /**
    * Brings the recovered content into the host's ring (records, positions) and starts to serve it. Records that were
    * reserved and not submitted are discards now. What is quarantined is a discard, too.
@@ -126,7 +143,7 @@ export interface Journal {
   close(): Promise<void>;
 }
 
-/** The journals of one data directory. Holds its lock from `open` to `close`. */
+/** The journals of one data directory, whose lock the caller holds. */
 export interface JournalStore {
   /**
    * The journal of a map: a new one, or the one that is there.

@@ -4,6 +4,8 @@ import type { Journal, JournalHost } from './journal.js';
 export class MemoryJournal implements Journal {
   readonly durability = 'memory';
   readonly failed = false;
+  readonly createdMs = undefined;
+  readonly findings = [];
   #host: JournalHost | undefined;
 
   attach(host: JournalHost): undefined {

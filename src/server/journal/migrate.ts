@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { RingbufdError } from '../errors.js';
 import { RegistryFile } from '../registry/registry-file.js';
 import { DirectoryLock } from './directory-lock.js';
-import { readHeader } from './file-header.js';
+import { readHeader, repairHeader } from './file-header.js';
 import type { RecoveredMap } from './journal.js';
 import { DiskFile } from './journal-file.js';
 import { journalDirectory, journalPath } from './journal-paths.js';
@@ -35,8 +35,10 @@ export async function migrateJournal(dataDir: string, map: string, maxEntries: n
       throw new RingbufdError('NO_MAP', `there is no journal ${path}`, { cause: error });
     });
     try {
-      const header = await readHeader(file);
-      if (typeof header === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${header}`);
+      const read = await readHeader(file);
+      if (typeof read === 'string') throw new RingbufdError('JOURNAL_DAMAGED', `${path}: ${read}`);
+      const header = read.fields;
+      if (read.damagedAt.length > 0) await repairHeader(file, read);
       const aside = quarantineFiles(dataDir, map, header.incarnation, header.maxEntries);
       const recovery = await recover(file, header, aside);
       if (recovery?.found === undefined)

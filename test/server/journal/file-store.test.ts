@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -151,35 +149,101 @@ describe('the file store', () => {
     expect(attach(await store.open('m', map)).found).toMatchObject({ producerPos: 24n });
   });
 
+  it.each([0, 4096])(
+    'mends a damaged copy of the header, so that the other one may be hit later (first at %i)',
+    async (first) => {
+      const store = await openStore();
+      const journal = await store.open('m', map);
+      attach(journal).producer.output(new Uint8Array(9));
+      journal.changed();
+      await journal.settled();
+      await journal.close();
+      const intact = await readFile(ringFile());
+      for (const [at, name] of first === 0
+        ? ([
+            [0, 'header A'],
+            [4096, 'header B'],
+          ] as const)
+        : ([
+            [4096, 'header B'],
+            [0, 'header A'],
+          ] as const)) {
+        const bytes = await readFile(ringFile());
+        bytes[at + 33]! ^= 16;
+        await writeFile(ringFile(), bytes);
+        const reopened = await store.open('m', map);
+        expect(reopened.findings).toEqual([
+          { kind: 'header_repaired', message: expect.stringContaining(name) as string, file: '' },
+        ]);
+        expect(attach(reopened).found).toMatchObject({ incarnation: 'first', producerPos: 24n });
+        await reopened.close();
+        const mended = await readFile(ringFile());
+        for (const copy of [0, 4096])
+          expect(mended.subarray(copy, copy + 512).equals(intact.subarray(copy, copy + 512))).toBe(true);
+      }
+      const untouched = await store.open('m', map);
+      expect(untouched.findings).toEqual([]);
+    },
+  );
+
+  it('begins anew where a loss of power left no commit of a written map, and keeps the file aside', async () => {
+    const store = await openStore();
+    const written = { ...map, durability: 'written' } as const;
+    const journal = await store.open('m', written);
+    attach(journal).producer.output(new Uint8Array(9));
+    journal.changed();
+    await journal.settled();
+    await journal.close();
+    const bytes = await readFile(ringFile());
+    bytes.fill(0, 12288, 12288 + 4 * 32768);
+    await writeFile(ringFile(), bytes);
+
+    const anew = await store.open('m', { ...written, incarnation: 'second' });
+    const file = join('journal', 'unreadable', 'm.ring');
+    expect(anew.findings).toEqual([
+      { kind: 'file_set_aside', message: expect.stringContaining('starts empty') as string, file },
+    ]);
+    const { producer, found } = attach(anew);
+    expect(found).toBeUndefined();
+    expect((await readFile(join(directory, file))).equals(bytes)).toBe(true);
+    producer.output(new Uint8Array(1));
+    anew.changed();
+    await anew.settled();
+    await anew.close();
+    const again = await store.open('m', { ...written, incarnation: 'third' });
+    expect(again.findings).toEqual([]);
+    expect(attach(again).found).toMatchObject({ incarnation: 'second', producerPos: 16n });
+    await again.close();
+    await store.remove('m');
+    await expect(stat(join(directory, file))).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses a file without a commit where a loss of power alone cannot have done that', async () => {
+    const store = await openStore();
+    const journal = await store.open('m', map);
+    attach(journal);
+    journal.changed();
+    await journal.settled();
+    await journal.close();
+    const bytes = await readFile(ringFile());
+    bytes.fill(0, 12288, 12288 + 4 * 32768);
+    await writeFile(ringFile(), bytes);
+    // Its seals tell that it was synced, whatever the map is to be now.
+    for (const durability of ['synced', 'written'] as const)
+      await expect(store.open('m', { ...map, durability })).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
+    expect((await readFile(ringFile())).equals(bytes)).toBe(true);
+  });
+
   it('refuses the journal of another map, a file cut to nothing, and a foreign file', async () => {
     const store = await openStore();
     await (await store.open('m', map)).close();
     await writeFile(join(directory, 'journal', 'other.ring'), await readFile(ringFile()));
     await expect(store.open('other', map)).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
-    await truncate(ringFile(), 0);
-    await expect(store.open('m', map)).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
+    for (const bytes of [12_288, 0]) {
+      await truncate(ringFile(), bytes);
+      await expect(store.open('m', map)).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
+    }
     await writeFile(ringFile(), 'not a journal');
     await expect(store.open('m', map)).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
-  });
-});
-
-describe('the lock of a data directory', () => {
-  it('keeps a second store off, and says who has it', async () => {
-    const store = await openStore();
-    await expect(openStore()).rejects.toMatchObject({
-      key: 'DATA_DIR_LOCKED',
-      detail: expect.stringContaining(`pid ${process.pid}`) as string,
-    });
-    await closeStore(store);
-    await openStore();
-  });
-
-  it('ends with a process that was killed', async () => {
-    const holder = fork('test/server/journal/lock-holder.mjs', [join(directory, 'ringbufd.lock')]);
-    await once(holder, 'message');
-    await expect(openStore()).rejects.toMatchObject({ key: 'DATA_DIR_LOCKED' });
-    holder.kill('SIGKILL');
-    await once(holder, 'exit');
-    await openStore();
   });
 });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createUserRing, Producer } from '../../../src/ring/index.js';
 import { systemClock } from '../../../src/server/clock.js';
 import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
+import { DirectoryLock } from '../../../src/server/journal/directory-lock.js';
 import { FileStore } from '../../../src/server/journal/file-store.js';
 import type { KeptProducer } from '../../../src/server/journal/journal.js';
 import { run } from '../../cli/cli-run.js';
@@ -105,13 +106,27 @@ describe('ringbufd inspect', () => {
 
   it('works beside the daemon that has the directory, and says so', async () => {
     await writeMap();
+    const lock = await DirectoryLock.acquire(directory);
     const store = await openStore();
     const { journal } = await openMap(store);
     await journal.settled();
     const { code, stdout } = await run(['inspect', directory]);
     await store.close();
+    await lock.release();
     expect(code).toBe(0);
     expect(stdout).toContain('live: a daemon has this directory');
+  });
+
+  it('tells of a damaged copy of the header, which the next start or a migration mends', async () => {
+    await writeMap();
+    const bytes = await readFile(ringFile());
+    bytes[4096 + 70]! ^= 1;
+    await writeFile(ringFile(), bytes);
+    const damaged = await run(['inspect', directory]);
+    expect(damaged.code).toBe(1);
+    expect(damaged.stdout).toContain('header B does not verify');
+    expect((await run(['migrate', directory, 'm', '--max-entries', '4096'])).code).toBe(0);
+    expect((await run(['inspect', directory])).code).toBe(0);
   });
 
   it('names damage and ends with 1; what it read stays as it was', async () => {
@@ -174,12 +189,14 @@ describe('ringbufd migrate', () => {
   });
 
   it('refuses what does not fit, what is not there, and a directory in use', async () => {
+    const lock = await DirectoryLock.acquire(directory);
     const store = await openStore();
     const { journal, ring } = await openMap(store, 8192);
     new Producer(ring).output(new Uint8Array(5000));
     journal.changed();
     expect((await run(['migrate', directory, 'm', '--max-entries', '4096'])).stderr).toContain('in use by');
     await store.close();
+    await lock.release();
     const before = await readFile(ringFile());
     expect((await run(['migrate', directory, 'm', '--max-entries', '4096'])).stderr).toContain(
       'drain it first',

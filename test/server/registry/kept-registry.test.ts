@@ -215,8 +215,8 @@ describe('the registry', () => {
   it('stops the start when the data directory cannot be written', async () => {
     writeFileSync(join(dataDir, 'in-the-way'), '');
     const { code, detail } = await failure({ data_dir: join(dataDir, 'in-the-way') });
-    expect(code).toBe('RINGBUFD_ERR_REGISTRY_NOT_WRITTEN');
-    expect(detail).toMatch(/in-the-way.*registry\.json: E(EXIST|NOTDIR)/);
+    expect(code).toBe('RINGBUFD_ERR_DATA_DIR_UNUSABLE');
+    expect(detail).toMatch(/in-the-way: E(EXIST|NOTDIR)/);
   });
 
   it('tells whoever asked when it cannot be written, and takes the same call again', async () => {
