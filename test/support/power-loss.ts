@@ -2,8 +2,7 @@ import type { FileHeader } from '../../src/server/journal/file-header.js';
 import type { Recovery } from '../../src/server/journal/recovery.js';
 import { emptyFile, JournalRig, recoverFrom, type ModelRecord, type ModelState } from './journal-rig.js';
 import { RecordingFile, turn, UndoableFile, type DiskEvent } from './simulated-disk.js';
-
-const SECTOR = 512;
+import { UnsyncedWrites } from './unsynced-writes.js';
 
 /** How the machine stops: the disk keeps any of what was not synced, or the process ends and the cache stays. */
 export type Fault = 'power' | 'kill';
@@ -26,18 +25,13 @@ export interface SimulationReport {
   recoveries: number;
   /** Recoveries that found the commit that was under way complete. */
   ahead: number;
+  /** Cuts at which more than one write was in flight. */
+  overlapping: number;
 }
 
 interface Mark {
   readonly phase: 'snapshot' | 'durable';
   readonly state: ModelState;
-}
-
-/** One 512-byte sector's part of a write. */
-interface Piece {
-  readonly sector: number;
-  readonly at: number;
-  readonly bytes: Uint8Array;
 }
 
 /**
@@ -46,7 +40,7 @@ interface Piece {
  * @throws Error that names seed and cut, when something acknowledged is missing or something is there that never was
  */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
-  const report: SimulationReport = { cuts: 0, recoveries: 0, ahead: 0 };
+  const report: SimulationReport = { cuts: 0, recoveries: 0, ahead: 0, overlapping: 0 };
   const random = randomFrom(options.seed);
   const { bytes, header } = emptyFile({ durability: options.durability, salt: options.seed + 1 });
   let image = bytes;
@@ -70,7 +64,7 @@ async function recordRun(
   random: () => number,
 ): Promise<Run> {
   const before = image.slice();
-  const file = new RecordingFile(image);
+  const file = new RecordingFile(image, () => 1 + Math.floor(random() * 4));
   const recovery = await recoverFrom(file, header);
   const rig = new JournalRig(file, header, recovery, { durability, sliceBytes: 1024 });
   const atStart = rig.state;
@@ -123,7 +117,7 @@ async function checkRun(
   where: string,
 ): Promise<Uint8Array> {
   const disk = run.before.slice();
-  let window: Piece[] = [];
+  const unsynced = new UnsyncedWrites();
   let acknowledged = run.atStart;
   let begun = run.atStart;
   let left = run.before;
@@ -132,28 +126,28 @@ async function checkRun(
   const sent = new Set(run.atStart.records.map(fingerprint));
   const keepAt = Math.floor(run.events.length * (0.5 + random() / 2));
   for (const [index, event] of run.events.entries()) {
-    if (event.kind === 'write') {
-      window.push(...piecesOf(event.at, event.bytes));
+    if (event.kind === 'begin') {
+      unsynced.begin(event.id, event.at, event.bytes);
+    } else if (event.kind === 'end') {
+      unsynced.end(event.id);
+      // The page cache outlives the process.
+      if (options.fault === 'kill') unsynced.reach(disk, new Set([event.id]));
+      // Whatever the disk may hold now, it could have held before.
+      continue;
     } else if (event.kind === 'sync') {
-      for (const { at, bytes } of window) disk.set(bytes, at);
-      window = [];
+      unsynced.reach(disk, event.covers);
     } else {
       const { phase, state } = event.mark as Mark;
       if (phase === 'snapshot') begun = state;
       else acknowledged = state;
       for (const record of state.records) sent.add(fingerprint(record));
     }
-    if (options.fault === 'kill') {
-      // The page cache outlives the process: nothing but the write under way can be incomplete.
-      for (const { at, bytes } of window) disk.set(bytes, at);
-      const next = run.events[index + 1];
-      window = next?.kind === 'write' ? piecesOf(next.at, next.bytes) : [];
-    }
     report.cuts++;
+    if (unsynced.inFlight > 1) report.overlapping++;
     const ways =
       options.fault === 'kill'
-        ? prefixes(window)
-        : allWays(window, options.subsets, random, !promisesNothing);
+        ? unsynced.tornWrites(options.subsets, random)
+        : unsynced.anySectors(options.subsets, random, !promisesNothing);
     const keepWay = Math.floor(random() * ways.length);
     for (const [number, pieces] of ways.entries()) {
       const file = new UndoableFile(disk);
@@ -190,52 +184,12 @@ async function checkRun(
       if (index === keepAt && number === keepWay) left = disk.slice();
       file.rollBack();
     }
-    if (options.fault === 'kill') window = [];
   }
   return left;
 }
 
 function fingerprint({ position, payload }: ModelRecord): string {
   return `${position}:${Buffer.from(payload).toString('base64')}`;
-}
-
-function piecesOf(at: number, bytes: Uint8Array): Piece[] {
-  const pieces: Piece[] = [];
-  for (let done = 0; done < bytes.length;) {
-    const sector = Math.floor((at + done) / SECTOR);
-    const count = Math.min(bytes.length - done, (sector + 1) * SECTOR - at - done);
-    pieces.push({ sector, at: at + done, bytes: bytes.subarray(done, done + count) });
-    done += count;
-  }
-  return pieces;
-}
-
-function prefixes(window: readonly Piece[]): Piece[][] {
-  return Array.from({ length: window.length + 1 }, (_, length) => window.slice(0, length));
-}
-
-/** None, all, each prefix, and subsets in which each sector has got to any of its versions. */
-function allWays(
-  window: readonly Piece[],
-  subsets: number,
-  random: () => number,
-  everyPrefix: boolean,
-): Piece[][] {
-  const ways = everyPrefix ? prefixes(window) : [[], [...window]];
-  if (window.length < 2) return ways;
-  for (let subset = 0; subset < subsets; subset++) {
-    const versions = new Map<number, number>();
-    for (const { sector } of window) versions.set(sector, (versions.get(sector) ?? 0) + 1);
-    for (const [sector, count] of versions) versions.set(sector, Math.floor(random() * (count + 1)));
-    ways.push(
-      window.filter(({ sector }) => {
-        const left = versions.get(sector)!;
-        versions.set(sector, left - 1);
-        return left > 0;
-      }),
-    );
-  }
-  return ways;
 }
 
 /** What a recovery found, in the words of the model. */

@@ -1,12 +1,17 @@
 import type { JournalFile } from '../../src/server/journal/journal-file.js';
 
-/** What happened to a simulated file, in order. Marks are the test's own. */
+/**
+ * What happened to a simulated file, in order. A write is in flight from its begin to its end, and several may be. Marks
+ * are the test's own.
+ */
 export type DiskEvent =
-  | { readonly kind: 'write'; readonly at: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'sync' }
+  | { readonly kind: 'begin'; readonly id: number; readonly at: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'end'; readonly id: number }
+  /** A sync has ended. It covers the writes that had ended before it began, and vouches for no other. */
+  | { readonly kind: 'sync'; readonly covers: ReadonlySet<number> }
   | { readonly kind: 'mark'; readonly mark: unknown };
 
-/** A file that remembers every write and sync, and can be told to fail. Every call takes a turn of the event loop. */
+/** A file that remembers every write and sync, and can be told to fail. Every call takes turns of the event loop. */
 export class RecordingFile implements JournalFile {
   readonly events: DiskEvent[] = [];
   readonly bytes: Uint8Array;
@@ -14,25 +19,34 @@ export class RecordingFile implements JournalFile {
   failWrite: (() => Error | undefined) | undefined;
   failSync: (() => Error | undefined) | undefined;
   closed = false;
+  readonly #turns: () => number;
+  #writes = 0;
+  readonly #ended = new Set<number>();
 
-  constructor(bytes: Uint8Array) {
+  /** @param turns that a write takes; by it, one that began later may end earlier */
+  constructor(bytes: Uint8Array, turns: () => number = () => 1) {
     this.bytes = bytes;
+    this.#turns = turns;
   }
 
   async write(at: number, bytes: Uint8Array): Promise<void> {
-    const copy = bytes.slice();
-    await turn();
+    const id = ++this.#writes;
+    this.events.push({ kind: 'begin', id, at, bytes: bytes.slice() });
+    for (let left = this.#turns(); left > 0; left--) await turn();
     const error = this.failWrite?.();
     if (error !== undefined) throw error;
-    this.bytes.set(copy, at);
-    this.events.push({ kind: 'write', at, bytes: copy });
+    // As it is now: who changes a buffer that is being written gets what that leads to.
+    this.bytes.set(bytes, at);
+    this.#ended.add(id);
+    this.events.push({ kind: 'end', id });
   }
 
   async sync(): Promise<void> {
+    const covers = new Set(this.#ended);
     await turn();
     const error = this.failSync?.();
     if (error !== undefined) throw error;
-    this.events.push({ kind: 'sync' });
+    this.events.push({ kind: 'sync', covers });
   }
 
   async read(at: number, bytes: Uint8Array): Promise<number> {

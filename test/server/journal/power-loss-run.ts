@@ -15,17 +15,18 @@ const runs: readonly { durability: 'written' | 'synced'; fault: Fault; share: nu
   { durability: 'written', fault: 'kill', share: 0.2 },
 ];
 for (const { durability, fault, share } of runs) {
-  const total = { cuts: 0, recoveries: 0, ahead: 0, workloads: 0 };
+  const total = { cuts: 0, recoveries: 0, ahead: 0, overlapping: 0, workloads: 0 };
   const startedMs = performance.now();
   for (let seed = Number(values.seed); total.cuts < wanted * share; seed++) {
     const report = await simulate({ seed, durability, fault, steps: 80, restarts: 3, subsets: 8 });
     total.cuts += report.cuts;
     total.recoveries += report.recoveries;
     total.ahead += report.ahead;
+    total.overlapping += report.overlapping;
     total.workloads++;
   }
   console.log(
-    `${durability}, ${fault}: ${total.workloads} workloads, ${total.cuts} cut points, ${total.recoveries} recoveries ` +
+    `${durability}, ${fault}: ${total.workloads} workloads, ${total.cuts} cut points (${total.overlapping} with several writes in flight), ${total.recoveries} recoveries ` +
       `(${total.ahead} found the commit under way complete), nothing acknowledged lost, nothing forged, ` +
       `${((performance.now() - startedMs) / 1000).toFixed(1)} s`,
   );

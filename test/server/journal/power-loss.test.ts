@@ -16,6 +16,7 @@ describe('a journal whose machine stops at any moment', () => {
       });
       expect(report.recoveries).toBeGreaterThan(report.cuts);
       expect(report.ahead).toBeGreaterThan(0);
+      expect(report.overlapping).toBeGreaterThan(0);
     },
   );
 
@@ -28,6 +29,7 @@ describe('a journal whose machine stops at any moment', () => {
     async (durability, seed) => {
       const report = await simulate({ seed, durability, fault: 'kill', steps: 80, restarts: 3, subsets: 0 });
       expect(report.cuts).toBeGreaterThan(100);
+      expect(report.overlapping).toBeGreaterThan(0);
     },
   );
 
