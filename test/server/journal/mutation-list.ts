@@ -1,0 +1,122 @@
+import type { SourceEdit } from '../../support/source-mutation.js';
+
+/** One mistake in `src/server/journal`. */
+export interface JournalMutation extends SourceEdit {
+  readonly file: string;
+}
+
+function mutations(
+  file: string,
+  edits: readonly [what: string, find: string, replace: string][],
+): JournalMutation[] {
+  return edits.map(([what, find, replace]) => ({ file, what, find, replace }));
+}
+
+const DIGEST = 'return whole && digest === commit.digest;';
+const COMMIT_CRC =
+  'if (view.getUint32(commit.crc, true) !== structureCrc(bytes, commit.crc, length)) return undefined;';
+const LANE_A = 'let a = Math.imul(this.#saltA ^ low, PRIME_A);';
+const LANE_B_HEADER = 'let b = Math.imul(this.#saltB ^ header, PRIME_B);';
+const LANE_B_HIGH = '((b << 15) | (b >>> 17)) ^ high';
+const LANE_B_LOW = 'this.#b = ((b << 15) | (b >>> 17)) ^ low;';
+const PARITIES = '(parityOf(this.#header) << 1) | parityOf(this.#parity)';
+const SYNC_AND_SEAL = `      await this.#sync();
+      await this.#write(sealAt(record.number), encodeSeal(record.number));`;
+
+export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
+  ...mutations('commit-choice.ts', [
+    ['the digest of a commit is not compared', DIGEST, 'return whole;'],
+    ['a commit counts without its records', DIGEST, 'return true;'],
+    [
+      'a commit without a seal counts always',
+      'if (sealed || older === undefined || (choice.isComplete && choice.notes.length === 0))',
+      'if (sealed || !sealed)',
+    ],
+    [
+      'a written journal is never without a commit',
+      'if (newest === undefined) return undefined;',
+      'if (newest === undefined) throw new Error();',
+    ],
+  ]),
+  ...mutations('commit-record.ts', [
+    ['the CRC of a commit record is not compared', COMMIT_CRC, ''],
+    ['a commit record has one copy', 'bytes.copyWithin(size, 0, length);', ''],
+  ]),
+  ...mutations('record-scan.ts', [
+    [
+      'the checksum of a record is not compared',
+      'return checksum.end() === words[word + 1] ? total : 0;',
+      'return total;',
+    ],
+  ]),
+  ...mutations('checksum.ts', [
+    ['lane A without the position', LANE_A, LANE_A.replace(' ^ low', '')],
+    ['lane A without the salt', LANE_A, LANE_A.replace('this.#saltA ^ ', '')],
+    ['lane B without the salt', LANE_B_HEADER, LANE_B_HEADER.replace('this.#saltB ^ ', '')],
+    ['lane B without the high half of the position', LANE_B_HIGH, LANE_B_HIGH.replace(' ^ high', '')],
+    ['lane B without the low half of the position', LANE_B_LOW, LANE_B_LOW.replace(' ^ low', '')],
+    ['no parities', PARITIES, '0'],
+  ]),
+  ...mutations('recovery.ts', [
+    [
+      'a rejected commit is not erased',
+      'for (const number of chosen.rejected) await eraseCommit(file, number);',
+      '',
+    ],
+    [
+      'recovery does not seal what it chose',
+      'await file.write(sealAt(chosen.commit.number), encodeSeal(chosen.commit.number));',
+      '',
+    ],
+    [
+      'only one copy of a rejected commit is erased',
+      'for (const at of [0, ...COMMIT_SIZES]) await file.write',
+      'for (const at of [0]) await file.write',
+    ],
+  ]),
+  ...mutations('producer-book.ts', [
+    ['a table takes the place of the last one', 'this.#table.generation + 1;', 'this.#table.generation + 2;'],
+    [
+      'the CRC of a table is not compared',
+      "if (crc !== wanted.crc || crc !== view.getUint32(table.crc, true)) return 'the checksum is wrong';",
+      '',
+    ],
+  ]),
+  ...mutations('commit-writer.ts', [
+    ['the number of a rejected commit is used again', 'const next = newest + 1;', 'const next = last + 1;'],
+    [
+      'a commit goes into the slot of the one that has to stay',
+      'next % COMMIT_SLOTS === last % COMMIT_SLOTS ? next + 1 : next',
+      'next',
+    ],
+    ['a commit record does not wait for the last slice', '    await writing;\n', '    void writing;\n'],
+    ['a sync that fails is taken for a write that does', 'throw new SyncFailed(error);', 'throw error;'],
+    ['no sync behind a commit', SYNC_AND_SEAL, SYNC_AND_SEAL.split('\n')[1]!],
+    ['the seal is written before the sync', SYNC_AND_SEAL, SYNC_AND_SEAL.split('\n').reverse().join('\n')],
+    [
+      'no sync before records that were reserved are rewritten',
+      "if (durability === 'synced') await this.#sync();",
+      '',
+    ],
+    ['a table has one copy', 'for (const copy of [0, 1] as const)', 'for (const copy of [0] as const)'],
+    [
+      'a header is rewritten before its payload',
+      '      await this.#writePayload(position + 8n, recordSize(header & LENGTH_MASK) - 8);\n',
+      '      void position, header;\n',
+    ],
+  ]),
+  ...mutations('file-header.ts', [
+    [
+      'a damaged header stays damaged',
+      'for (const at of damagedAt) await file.write(at, encodeHeader(fields));',
+      '',
+    ],
+  ]),
+  ...mutations('file-journal.ts', [
+    [
+      'what recovery made a discard is not written',
+      "for (const position of repairs) this.#endings.set(position, 'discard');",
+      '',
+    ],
+  ]),
+];
