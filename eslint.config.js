@@ -8,6 +8,8 @@ export default tseslint.config(
       'coverage/',
       'node_modules/',
       '**/build/',
+      // AssemblyScript: its compiler checks it, and a test runs that.
+      'wasm/',
       'examples/**/*.html',
       '.dependency-cruiser.cjs',
     ],

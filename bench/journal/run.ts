@@ -3,13 +3,14 @@
  * 64 KiB frames of 64-byte samples into a real file, what one sync takes, and what creating a file takes. The table in
  * docs/DURABILITY.md is its output.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createUserRing, Producer } from '../../src/ring/index.js';
 import { systemClock } from '../../src/server/clock.js';
 import { NO_COUNTERS } from '../../src/server/journal/commit-record.js';
 import { FileStore } from '../../src/server/journal/file-store.js';
+import { Staging, type Slice } from '../../src/server/journal/staging.js';
 import { thisMachine } from '../measure/machine.js';
 import { checksumContenders, RECORD_WORDS, RECORDS } from './checksums.js';
 
@@ -27,9 +28,11 @@ function benchChecksums(): void {
   const frameWords = new Int32Array(frame.buffer);
   for (let word = 0; word < frameWords.length; word++)
     frameWords[word] = word % RECORD_WORDS === 0 ? 64 : Math.imul(word, 0x9e3779b1);
-  const staging = new Uint8Array(frame.length);
-  const words = new Int32Array(staging.buffer);
-  for (const { name, pass } of checksumContenders) {
+  const room = new Staging();
+  const slice = room.acquire() as Slice;
+  const staging = slice.bytes.subarray(0, frame.length);
+  const words = slice.words.subarray(0, frameWords.length);
+  for (const { name, pass } of checksumContenders(room.checksums)) {
     const once = (): void => {
       staging.set(frame);
       pass(words, staging);
@@ -45,6 +48,7 @@ function benchChecksums(): void {
 }
 
 async function benchCommits(): Promise<void> {
+  mkdirSync(values.dir, { recursive: true });
   const directory = mkdtempSync(join(values.dir, 'bench-journal-'));
   const store = await FileStore.open({
     directory,

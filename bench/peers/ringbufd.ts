@@ -101,10 +101,16 @@ export async function countedSamples(daemon: RunningDaemon, map: string): Promis
   return (body as { state: { samples: number } }).state.samples;
 }
 
-/** ringbufd at one durability: acknowledged, and drained by a `count` handler. */
-export async function startRingbufd(durability: Durability): Promise<Contender | Absent> {
+/**
+ * ringbufd at one durability: acknowledged, and drained by a `count` handler.
+ * @param nodeFlags for a profile
+ */
+export async function startRingbufd(
+  durability: Durability,
+  nodeFlags: readonly string[] = [],
+): Promise<Contender | Absent> {
   const name = `ringbufd, ${durability}`;
-  const daemon = await startDaemon();
+  const daemon = await startDaemon([], nodeFlags);
   const target = `bench-${durability}`;
   try {
     await createCountedMap(daemon, target, { max_entries: RING_BYTES, durability });

@@ -58,10 +58,18 @@ export async function freePort(): Promise<number> {
 
 /** Processor seconds, user and system, that the threads of a process have used, to the nanosecond. */
 export function cpuSeconds(pid: number): number {
-  let nanoseconds = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`))
-    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
-  return nanoseconds / 1e9;
+  let seconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) seconds += threadSeconds(pid, thread);
+  return seconds;
+}
+
+/** The same for its first thread alone, in which Node runs the event loop. */
+export function loopSeconds(pid: number): number {
+  return threadSeconds(pid, pid);
+}
+
+function threadSeconds(pid: number, thread: string | number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e9;
 }
 
 function takesConnections(port: number): Promise<boolean> {

@@ -22,18 +22,22 @@ const PRIME_B = 0x85ebca77 | 0;
 /** Four random u32 of a file's header. */
 export type Salt = Int32Array;
 
-/** Computes one record's checksum at a time: {@link begin}, {@link payload} as often as needed, {@link end}. */
+/**
+ * Computes one record's checksum at a time: {@link begin}, {@link payload} as often as needed, {@link end}. Whole slices
+ * of a commit get theirs from wasm/record-stager.ts, the same arithmetic.
+ */
 export class RecordChecksum {
-  readonly #saltA: number;
-  readonly #saltB: number;
+  /** Of the salt, what goes into a record's checksum. */
+  readonly saltA: number;
+  readonly saltB: number;
   #a = 0;
   #b = 0;
   #parity = 0;
   #header = 0;
 
   constructor(salt: Salt) {
-    this.#saltA = salt[0]!;
-    this.#saltB = salt[1]!;
+    this.saltA = salt[0]!;
+    this.saltB = salt[1]!;
   }
 
   /**
@@ -42,10 +46,10 @@ export class RecordChecksum {
    * @param header the record's header word
    */
   begin(low: number, high: number, header: number): void {
-    let a = Math.imul(this.#saltA ^ low, PRIME_A);
+    let a = Math.imul(this.saltA ^ low, PRIME_A);
     a = Math.imul(((a << 13) | (a >>> 19)) ^ header, PRIME_B);
     this.#a = (a << 13) | (a >>> 19);
-    let b = Math.imul(this.#saltB ^ header, PRIME_B);
+    let b = Math.imul(this.saltB ^ header, PRIME_B);
     b = Math.imul(((b << 15) | (b >>> 17)) ^ high, PRIME_A);
     this.#b = ((b << 15) | (b >>> 17)) ^ low;
     this.#parity = 0;

@@ -130,7 +130,7 @@ export class CommitWriter {
   /** Step 3; returns the digest of the records. The next slice is made ready while the last one is being written. */
   async #writeRecords(start: bigint, end: bigint, headers: HeaderWords): Promise<number> {
     const { ring, checksum, staging } = this.#options;
-    const stager = new RecordStager(ring, checksum, { start, end }, headers);
+    const stager = new RecordStager(ring, checksum, staging.checksums, { start, end }, headers);
     let writing: Promise<void> = Promise.resolve();
     while (!stager.done) {
       const slice = await staging.acquire();

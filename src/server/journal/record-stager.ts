@@ -1,7 +1,7 @@
 import { DATA_OFFSET, recordSize, type UserRing } from '../../ring/index.js';
-import { addToDigest, coversPayload, type RecordChecksum } from './checksum.js';
+import { addToDigest, type RecordChecksum } from './checksum.js';
 import { highAfter, highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
-import type { Slice } from './staging.js';
+import type { Slice, SliceChecksums } from './staging.js';
 
 const DATA_WORD = DATA_OFFSET / 4;
 
@@ -16,6 +16,7 @@ export type HeaderWords = ReadonlyMap<bigint, number>;
 export class RecordStager {
   readonly #ring: UserRing;
   readonly #checksum: RecordChecksum;
+  readonly #checksums: SliceChecksums;
   readonly #headers: HeaderWords;
   readonly #end: bigint;
   #position: bigint;
@@ -23,15 +24,21 @@ export class RecordStager {
   #untilRecord = 0;
   #digest = 0;
 
-  /** @param start of the first record */
+  /**
+   * @param checksum for the records that do not end in their slice
+   * @param checksums for all others
+   * @param range from the start of a record to the end of one
+   */
   constructor(
     ring: UserRing,
     checksum: RecordChecksum,
+    checksums: SliceChecksums,
     range: { start: bigint; end: bigint },
     headers: HeaderWords,
   ) {
     this.#ring = ring;
     this.#checksum = checksum;
+    this.#checksums = checksums;
     this.#headers = headers;
     this.#position = range.start;
     this.#end = range.end;
@@ -58,32 +65,42 @@ export class RecordStager {
     const left = Number(this.#end - this.#position);
     const length = Math.min(left, size - offset, slice.bytes.length);
     slice.bytes.set(bytes.subarray(DATA_OFFSET + offset, DATA_OFFSET + offset + length));
-    let at = this.#untilRecord;
-    while (at < length) at += this.#finish(slice.words, at, length, low, high);
+    if (this.#headers.size > 0) this.#putHeaders(slice.words, length);
+    const { saltA, saltB } = this.#checksum;
+    let at = this.#checksums.stage(
+      slice.address,
+      this.#untilRecord,
+      length,
+      low,
+      high,
+      saltA,
+      saltB,
+      this.#digest,
+    );
+    this.#digest = this.#checksums.digestOf();
+    if (at < length) at += this.#finish(slice.words, at, (low + at) | 0, highAfter(low, high, at));
     this.#untilRecord = at - length;
     this.#position += BigInt(length);
     return { offset, length };
   }
 
-  /** Gives the record at byte `at` of the slice its checksum; returns its size. */
-  #finish(words: Int32Array, at: number, length: number, sliceLow: number, sliceHigh: number): number {
-    const word = at >> 2;
-    const low = (sliceLow + at) | 0;
-    const high = highAfter(sliceLow, sliceHigh, at);
-    if (this.#headers.size > 0) {
-      const header = this.#headers.get(this.#position + BigInt(at));
-      if (header !== undefined) words[word] = header;
+  /** Puts the header words that were asked for over those that start in this slice. */
+  #putHeaders(words: Int32Array, length: number): void {
+    for (const [position, header] of this.#headers) {
+      const at = position - this.#position;
+      if (at >= 0n && at < BigInt(length)) words[Number(at) >> 2] = header;
     }
-    const header = words[word]!;
+  }
+
+  /** Gives the record at byte `at` of the slice, which ends behind it, its checksum; returns its size. */
+  #finish(words: Int32Array, at: number, low: number, high: number): number {
+    const header = words[at >> 2]!;
     const total = recordSize(header & LENGTH_MASK);
     const checksum = this.#checksum;
     checksum.begin(low, high, header);
-    if (coversPayload(header)) {
-      if (at + total <= length) checksum.payload(words, word + 2, word + (total >> 2));
-      else addRingPayload(this.#ring, checksum, low, total);
-    }
+    addRingPayload(this.#ring, checksum, low, total);
     const pad = checksum.end();
-    words[word + 1] = pad;
+    words[(at >> 2) + 1] = pad;
     this.#digest = addToDigest(this.#digest, pad);
     return total;
   }

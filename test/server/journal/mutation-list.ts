@@ -15,8 +15,8 @@ function mutations(
 const DIGEST = 'return whole && digest === commit.digest;';
 const COMMIT_CRC =
   'if (view.getUint32(commit.crc, true) !== structureCrc(bytes, commit.crc, length)) return undefined;';
-const LANE_A = 'let a = Math.imul(this.#saltA ^ low, PRIME_A);';
-const LANE_B_HEADER = 'let b = Math.imul(this.#saltB ^ header, PRIME_B);';
+const LANE_A = 'let a = Math.imul(this.saltA ^ low, PRIME_A);';
+const LANE_B_HEADER = 'let b = Math.imul(this.saltB ^ header, PRIME_B);';
 const LANE_B_HIGH = '((b << 15) | (b >>> 17)) ^ high';
 const LANE_B_LOW = 'this.#b = ((b << 15) | (b >>> 17)) ^ low;';
 const PARITIES = '(parityOf(this.#header) << 1) | parityOf(this.#parity)';
@@ -51,8 +51,8 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
   ]),
   ...mutations('checksum.ts', [
     ['lane A without the position', LANE_A, LANE_A.replace(' ^ low', '')],
-    ['lane A without the salt', LANE_A, LANE_A.replace('this.#saltA ^ ', '')],
-    ['lane B without the salt', LANE_B_HEADER, LANE_B_HEADER.replace('this.#saltB ^ ', '')],
+    ['lane A without the salt', LANE_A, LANE_A.replace('this.saltA ^ ', '')],
+    ['lane B without the salt', LANE_B_HEADER, LANE_B_HEADER.replace('this.saltB ^ ', '')],
     ['lane B without the high half of the position', LANE_B_HIGH, LANE_B_HIGH.replace(' ^ high', '')],
     ['lane B without the low half of the position', LANE_B_LOW, LANE_B_LOW.replace(' ^ low', '')],
     ['no parities', PARITIES, '0'],
