@@ -6,17 +6,9 @@ import { SampleRun, type Consumer, type UserRing } from '../ring/index.js';
 import { buildRun } from '../wire/index.js';
 import type { Clock } from './clock.js';
 import { encodeDeadLetter } from './dead-letter-envelope.js';
+import type { DeadLetterTarget } from './dead-letter-target.js';
 import { RingbufdError } from './errors.js';
 import type { Failure } from './handler-health.js';
-
-/** A map that dead letters go into. Provided by whoever hosts maps. */
-export interface DeadLetterTarget {
-  readonly incarnation: string;
-  /** Stores a run whole. @throws RingbufdError NOT_ALLOWED_HERE, NEVER_FITS, RING_FULL: nothing was stored */
-  store(run: Uint8Array): void;
-  /** Resolves once what was stored is at the durability of the map; `undefined` when it is already. */
-  settled(): Promise<void> | undefined;
-}
 
 /** Who could not take a sample, and why. */
 export interface Blame {

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { createUserRing, Producer, type UserRing } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import type { ConnectedProducer } from './connected-producer.js';
-import type { DeadLetterTarget } from './dead-letters.js';
+import { deadLetterTarget, type DeadLetterTarget } from './dead-letter-target.js';
 import { RingbufdError } from './errors.js';
 import type { EdgesOf } from './handler-graph.js';
 import type { EmitTarget } from './handlers/index.js';
@@ -284,6 +284,7 @@ export class HostedMap {
   async replay(request: ReplayRequest): Promise<{ result: DrainResult; sent: ReadonlyMap<string, number> }> {
     const replay = new Replay(request, {
       map: this.name,
+      incarnation: this.incarnation,
       clock: this.#clock,
       target: this.#deadLetterTarget,
       unreleased: this.#unreleasedLetters,
@@ -296,11 +297,8 @@ export class HostedMap {
   /** Where handlers of other maps put their dead letters. `undefined` once the map is closed. */
   deadLetterTarget(): DeadLetterTarget | undefined {
     if (this.#closed) return undefined;
-    return {
-      incarnation: this.incarnation,
-      store: (run) => void this.intake.storeAtomically(run, this.ledger.daemon),
-      settled: () => this.journal?.settled(),
-    };
+    const { incarnation, intake, states, journal, ledger } = this;
+    return deadLetterTarget({ incarnation, intake, states, journal, line: ledger.daemon });
   }
 
   /** How a shadow does; `undefined` for a handler that drains. */

@@ -13,10 +13,13 @@ import {
   type UserRing,
 } from '../ring/index.js';
 import type { Clock } from './clock.js';
-import { DeadLetters, type Burial, type DeadLetterTarget } from './dead-letters.js';
-import { outcomeErrno, runDrain, type DrainOutcome } from './drain-runner.js';
+import type { DeadLetterTarget } from './dead-letter-target.js';
+import { DeadLetters, type Burial } from './dead-letters.js';
+import { runDrain, type DrainOutcome } from './drain-runner.js';
+import { DrainTrouble, failureOf } from './drain-trouble.js';
 import { RingbufdError, type ErrorKey } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
+import type { Handler } from './handlers/handler.js';
 import type { Failure } from './handler-health.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
@@ -89,8 +92,14 @@ export class MapDrains {
   readonly #consumer: Consumer;
   readonly #books: ReleaseBooks;
   readonly #deadLetters: DeadLetters;
+  readonly #trouble: DrainTrouble;
   /** A drain in a thread, from its beginning to its end: nothing in between is a checkpoint. */
   #inThread = false;
+  /**
+   * A map that a thread has put samples into failed before they were durable. What they came from stays in the journal of
+   * this map: no checkpoint goes past it any more, and the next start drains it again.
+   */
+  #emitsLost = false;
   /** A drain has ended and waits for its checkpoint: until then it is not over. */
   #checkpointing = false;
   #number = 0;
@@ -101,6 +110,7 @@ export class MapDrains {
     this.#consumer = new Consumer(deps.ring);
     this.#books = new ReleaseBooks(deps.ring, deps.counters, deps.ledger, deps.setAside);
     const { map, incarnation, ring, clock, deadLetterTarget: target } = deps;
+    this.#trouble = new DrainTrouble(map, deps.counters, deps.logger);
     this.#deadLetters = new DeadLetters({ map, incarnation, ring, consumer: this.#consumer, clock, target });
   }
 
@@ -118,9 +128,9 @@ export class MapDrains {
     return this.#books.position;
   }
 
-  /** Whether what is booked may be a checkpoint: not while a thread drains. */
+  /** Whether what is booked may be a checkpoint: not while a thread drains, nor behind emits that were lost. */
   get mayCheckpoint(): boolean {
-    return !this.#inThread;
+    return !this.#inThread && !this.#emitsLost;
   }
 
   /**
@@ -138,7 +148,7 @@ export class MapDrains {
     const { ring, clock, map, incarnation, journal, onBatch } = this.#deps;
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
     // A drain without a checkpoint would come again as a whole after a crash, and the one after it, too.
-    if (journal?.state === 'failed') return this.#refused('EIO', 'journal_failed');
+    if (journal?.state === 'failed' || this.#emitsLost) return this.#refused('EIO', 'journal_failed');
     if (journal?.state === 'full') return this.#refused('ENOSPC', 'journal');
     if (this.busy) return this.#refused('EBUSY', 'drain_busy');
     if (registered.retiring) return this.#refused('EBUSY', 'handler_changing');
@@ -168,10 +178,12 @@ export class MapDrains {
       outcome instanceof Promise
         ? outcome.then(async (value) => {
             // What the code has put into other maps is to be safe there before this map forgets what it came from.
-            if (journal !== undefined && handler.shape === 'worker' && handler.targets.length > 0)
-              await this.#deps.targetsSettled(handler.targets);
+            const lost = journal === undefined ? undefined : await this.#emitFailure(handler, value);
+            this.#emitsLost = lost !== undefined;
             this.#inThread = false;
-            return this.#judge(registered, value, flags, started);
+            return lost === undefined
+              ? this.#judge(registered, value, flags, started)
+              : this.#lost(registered, value, flags, started, lost);
           })
         : this.#judge(registered, outcome, flags, started);
     if (!(result instanceof Promise)) return result;
@@ -181,6 +193,13 @@ export class MapDrains {
       if (this.#current === current) this.#current = undefined;
     });
     return result;
+  }
+
+  /** Waits until what a drain has emitted is durable. @returns why it never will be */
+  #emitFailure(handler: Handler, { drained, discarded }: DrainOutcome): Promise<unknown> | undefined {
+    if (handler.shape !== 'worker' || handler.targets.length === 0) return undefined;
+    // Only a sample that was released has led to anything.
+    return drained + discarded === 0 ? undefined : failureOf(this.#deps.targetsSettled(handler.targets));
   }
 
   /** Ends the drain under way, if it is one through this handler, behind what is at hand; resolves when it has ended. */
@@ -224,6 +243,19 @@ export class MapDrains {
     };
   }
 
+  /** What a drain has put into other maps will not be durable; none of that is the handler's fault. */
+  #lost(
+    registered: RegisteredHandler,
+    outcome: DrainOutcome,
+    flags: number,
+    started: number,
+    error: unknown,
+  ): DrainResult | Promise<DrainResult> {
+    this.#trouble.emitsLost(registered, error);
+    const lost = { ...outcome, ret: -Errno.EIO, error };
+    return this.#ended(registered, lost, flags, started);
+  }
+
   /** The handler is through: its policy says what becomes of the sample that it failed on, if it did. */
   #judge(
     registered: RegisteredHandler,
@@ -237,7 +269,7 @@ export class MapDrains {
     const wasFaulted = health.faulted;
     const fate = health.ended(outcome, this.#deps.ring.consumerPosition);
     if (health.faulted !== wasFaulted) this.#deps.onFault();
-    this.#noteError(registered, outcome, before);
+    this.#trouble.failed(registered, outcome, before);
     // A handler that is told to leave may fail because of that.
     if (fate === 'stays' || retiring || onError.policy !== 'dead_letter')
       return this.#ended(registered, outcome, flags, started);
@@ -255,7 +287,7 @@ export class MapDrains {
       return this.#ended(registered, whole, flags, started, [{ position, map, attempts, ...failure }]);
     };
     const refused = (error: unknown): DrainResult | Promise<DrainResult> => {
-      this.#noteRefusedLetter(registered, error);
+      this.#trouble.letterRefused(registered, error);
       return this.#ended(
         registered,
         { ...this.#withBurial(outcome, flags), ret: outcome.ret },
@@ -356,31 +388,6 @@ export class MapDrains {
   #positions(): { producerPos: bigint; consumerPos: bigint } {
     const { ring } = this.#deps;
     return { producerPos: ring.producerPosition, consumerPos: ring.consumerPosition };
-  }
-
-  /** Logs an error once, until it goes away or changes: not once per drain, and never once per sample. */
-  #noteError({ name, health }: RegisteredHandler, outcome: DrainOutcome, before: string | undefined): void {
-    const { counters, logger, map } = this.#deps;
-    const errno = outcomeErrno(outcome);
-    if (errno === undefined) return;
-    counters.drainError(errno);
-    if (health.lastError?.message === before) return;
-    logger.warn(
-      { map, handler: name, errno, err: outcome.error },
-      health.faulted
-        ? 'a drain failed; its attempts are used up, and the handler is faulted'
-        : 'a drain failed; its sample stays at the head of the ring',
-    );
-  }
-
-  #noteRefusedLetter({ name, health }: RegisteredHandler, error: unknown): void {
-    const { counters, logger, map } = this.#deps;
-    const errno = error instanceof RingbufdError ? error.errno : 'EIO';
-    const before = health.deadLetterError?.message;
-    health.refused(errno, error);
-    counters.refuse(errno, 'dead_letter');
-    if (health.deadLetterError?.message !== before)
-      logger.warn({ map, handler: name, errno, err: error }, 'a dead letter was not taken; its sample stays');
   }
 }
 

@@ -153,11 +153,16 @@ export class MapJournal implements JournalHost {
 
   /**
    * Resolves once everything that is there now is durable.
-   * @throws RingbufdError JOURNAL_FAILED
+   * @param whenFull what to do while the disk has no room
+   * @throws RingbufdError JOURNAL_FAILED, JOURNAL_FULL
    */
-  settled(): Promise<void> {
+  settled(whenFull: 'wait' | 'reject' = 'wait'): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.wait({ durable: resolve, failed: () => reject(new RingbufdError('JOURNAL_FAILED')) });
+      this.wait({
+        durable: resolve,
+        ...(whenFull === 'reject' && { full: () => reject(new RingbufdError('JOURNAL_FULL')) }),
+        failed: () => reject(new RingbufdError('JOURNAL_FAILED')),
+      });
     });
   }
 

@@ -215,6 +215,22 @@ export class ProducerStates {
     return { state, resumed: false };
   }
 
+  /**
+   * The state that the daemon keeps for itself under an id that is not a producer's; new when it had another owner.
+   * @returns undefined when too many ids are remembered
+   */
+  claimInternal(id: string, owner: string): ProducerState | undefined {
+    if (this.#states.get(id)?.owner !== owner) this.#states.delete(id);
+    try {
+      const { state } = this.claim(id, owner);
+      this.release(state);
+      return state;
+    } catch (error) {
+      if (error instanceof RingbufdError && error.key === 'LIMIT_PRODUCERS') return undefined;
+      throw error;
+    }
+  }
+
   /** Notes that a state's connection has ended. */
   release(state: ProducerState): void {
     state.connection = undefined;

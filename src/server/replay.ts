@@ -3,7 +3,7 @@ import { recordSize, type SampleRun } from '../ring/index.js';
 import { buildRun } from '../wire/index.js';
 import type { Clock } from './clock.js';
 import { decodeDeadLetter } from './dead-letter-envelope.js';
-import type { DeadLetterTarget } from './dead-letters.js';
+import type { DeadLetterTarget } from './dead-letter-target.js';
 import { RingbufdError } from './errors.js';
 import { HandlerHealth } from './handler-health.js';
 import type { RegisteredHandler } from './handler-table.js';
@@ -28,6 +28,7 @@ export interface ReplayRequest {
 export interface ReplayDeps {
   /** The map that holds the dead letters. */
   map: string;
+  incarnation: string;
   clock: Clock;
   target: (map: string) => DeadLetterTarget | undefined;
   /** Outlives the replay: what it stored and could not release is not stored by the next one. */
@@ -37,10 +38,16 @@ export interface ReplayDeps {
 /** Dead letters that were stored elsewhere and still lie here, by position: incarnation of the map that has them, too. */
 export type UnreleasedLetters = Map<bigint, string>;
 
+/** A dead letter, and the map that it goes to. */
+interface Letter {
+  readonly to: string;
+  readonly target: DeadLetterTarget;
+  readonly sample: Uint8Array;
+}
+
 /** A dead letter that its target holds, durable or not. */
-interface Sent {
-  position: bigint;
-  to: string;
+interface Sent extends Letter {
+  readonly position: bigint;
 }
 
 export class Replay implements BatchHandler {
@@ -80,40 +87,52 @@ export class Replay implements BatchHandler {
   }
 
   /**
-   * Each is stored and released in one turn of the event loop, unless the target has a journal to wait for. Where a journal
-   * fails, those before its first sample are released; the others stay, and are known to be stored.
+   * Each is stored and released in one turn of the event loop, unless the target has a journal to wait for. Before letters
+   * go to another map, those before are durable: the last one that a map has then tells which it has. Where a journal fails
+   * or is full, the letters that wait for it stay, and are known to be stored.
    */
   async onRun(run: SampleRun, { headPosition }: DrainContext): Promise<BatchVerdict> {
     const { clock, unreleased } = this.#deps;
     await new Promise<void>((resolve) => clock.soon(resolve));
     for (const position of unreleased.keys()) if (position < headPosition) unreleased.delete(position);
-    const sent: Sent[] = [];
-    const waits = new Map<string, DeadLetterTarget>();
+    let consumed = 0;
+    let batch: Sent[] = [];
     let error: unknown;
+    /** Those of the batch are durable, or an error says why not. */
+    const settle = async (): Promise<void> => {
+      const [first] = batch;
+      if (first === undefined) return;
+      try {
+        await first.target.settled('reject');
+      } catch (thrown) {
+        error = thrown;
+        return;
+      }
+      for (const { position } of batch) unreleased.delete(position);
+      this.sent.set(first.to, (this.sent.get(first.to) ?? 0) + batch.length);
+      consumed += batch.length;
+      batch = [];
+    };
     let next = headPosition;
-    for (let record = 0; record < run.records && sent.length < this.#left; record++) {
+    for (let record = 0; record < run.records && consumed + batch.length < this.#left; record++) {
       const position = next;
       next += BigInt(recordSize(run.lengthOf(record)));
       if (!run.isSample(record)) continue;
       try {
-        const { to, target } = this.#send(position, run.sampleAt(record).copy());
-        sent.push({ position, to });
-        waits.set(to, target);
+        const letter = this.#read(run.sampleAt(record).copy());
+        if (batch[0] !== undefined && batch[0].to !== letter.to) await settle();
+        if (error !== undefined) break;
+        this.#send(position, letter);
+        batch.push({ position, ...letter });
       } catch (thrown) {
-        error = thrown;
+        await settle();
+        error ??= thrown;
         break;
       }
     }
-    const failures = await failuresOf(waits);
-    const failed = sent.findIndex(({ to }) => failures.has(to));
-    const released = failed === -1 ? sent : sent.slice(0, failed);
-    if (failed !== -1) error = failures.get(sent[failed]!.to);
-    for (const { position, to } of released) {
-      unreleased.delete(position);
-      this.sent.set(to, (this.sent.get(to) ?? 0) + 1);
-    }
-    this.#left -= released.length;
-    return { consumed: released.length, stop: false, error };
+    if (error === undefined) await settle();
+    this.#left -= consumed;
+    return { consumed, stop: false, error };
   }
 
   state(): Record<string, unknown> {
@@ -124,8 +143,8 @@ export class Replay implements BatchHandler {
     // Holds nothing.
   }
 
-  #send(position: bigint, bytes: Uint8Array): { to: string; target: DeadLetterTarget } {
-    const { map, target: lookUp, unreleased } = this.#deps;
+  #read(bytes: Uint8Array): Letter {
+    const { map, target: lookUp } = this.#deps;
     const letter = decodeDeadLetter(bytes);
     if (letter === undefined) throw new RingbufdError('NO_DEAD_LETTER');
     const to = this.#request.to ?? letter.map;
@@ -133,21 +152,14 @@ export class Replay implements BatchHandler {
     this.#request.mayProduce(to);
     const target = lookUp(to);
     if (target === undefined) throw new RingbufdError('NO_MAP', `no map is named "${to}"`);
-    if (unreleased.get(position) !== target.incarnation) {
-      target.store(buildRun([letter.sample]));
-      unreleased.set(position, target.incarnation);
-    }
-    return { to, target };
+    return { to, target, sample: letter.sample };
   }
-}
 
-/** Waits for the journals of targets, if they have any; returns what failed, by name. */
-async function failuresOf(targets: ReadonlyMap<string, DeadLetterTarget>): Promise<Map<string, unknown>> {
-  const failures = new Map<string, unknown>();
-  const waits = [...targets].flatMap(([name, target]) => {
-    const settled = target.settled();
-    return settled === undefined ? [] : [settled.catch((error: unknown) => void failures.set(name, error))];
-  });
-  if (waits.length > 0) await Promise.all(waits);
-  return failures;
+  #send(position: bigint, { target, sample }: Letter): void {
+    const { map, incarnation, unreleased } = this.#deps;
+    const origin = { map, incarnation, position };
+    if (unreleased.get(position) === target.incarnation || target.holds(origin)) return;
+    target.store(buildRun([sample]), origin);
+    unreleased.set(position, target.incarnation);
+  }
 }

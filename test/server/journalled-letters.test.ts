@@ -164,8 +164,8 @@ describe('a replay into a map with a journal', () => {
       status: 500,
       body: { code: 'RINGBUFD_ERR_JOURNAL_FAILED', replayed: 0, to: {} },
     });
-    expect([await accepted('a'), await accepted('b')]).toEqual([4, 2]);
-    // Somewhere else it is new; what a has is still known.
+    expect([await accepted('a'), await accepted('b')]).toEqual([3, 2]);
+    // Somewhere else it is new.
     await create('other', 'memory');
     expect(await replay({ to: 'other', limit: 1 })).toMatchObject({
       status: 200,
@@ -173,5 +173,76 @@ describe('a replay into a map with a journal', () => {
     });
     expect(await replay()).toMatchObject({ status: 200, body: { replayed: 1, to: { a: 1 } } });
     expect([await accepted('a'), await accepted('other')]).toEqual([4, 1]);
+  });
+
+  it('ends when that journal has no room, says how far it came, and goes on later without a double', async () => {
+    const [answer] = await replaying();
+    journals.of('b').fault = 'ENOSPC';
+    journals.of('b').commit();
+    expect(await answer).toMatchObject({
+      status: 429,
+      body: { code: 'RINGBUFD_ERR_JOURNAL_FULL', replayed: 1, to: { a: 1 } },
+    });
+    expect(await replay()).toMatchObject({
+      status: 429,
+      body: { code: 'RINGBUFD_ERR_JOURNAL_FULL', replayed: 0 },
+    });
+    expect(await daemon.rest.peek('dlq')).toHaveLength(2);
+    journals.of('b').fault = undefined;
+    journals.of('b').commit();
+    expect(await replay()).toMatchObject({ status: 200, body: { replayed: 2, to: { a: 1, b: 1 } } });
+    expect([await accepted('a'), await accepted('b')]).toEqual([4, 2]);
+  });
+});
+
+describe('a replay that a crash has interrupted', () => {
+  /** The daemon dies: what was committed is all that the next one has. */
+  async function crash(): Promise<void> {
+    for (const journal of journals.journals.values()) {
+      journal.commit = () => false;
+      journal.close = () => Promise.resolve();
+    }
+    await daemon.close();
+    daemon = await startDaemon({}, { journals });
+  }
+
+  it('stores nothing again that was durable in its map, and what was not', async () => {
+    await create('dlq', 'written');
+    await failing('m', 'written');
+    for (const sample of ['one', 'two', 'three']) {
+      await store('m', sample);
+      await drain('m');
+    }
+    const dlq = journals.of('dlq');
+    dlq.manual = true;
+    const lost = replay({ limit: 2 }).catch(() => undefined);
+    // Durable in the map that it came from; the map of dead letters has not forgotten them yet.
+    await until(() => journals.of('m').kept?.snapshot.producerPos === 80n, 'the commit of the replay');
+    await crash();
+    await lost;
+    await create('dlq', 'written');
+    await create('m', 'written');
+    expect(await daemon.rest.peek('dlq')).toHaveLength(3);
+    expect(await accepted('m')).toBe(5);
+    expect(await replay()).toMatchObject({ status: 200, body: { replayed: 3, to: { m: 3 } } });
+    expect(await accepted('m')).toBe(6);
+    await daemon.rest.expect(201, 'PUT', '/v1/maps/m/handlers/capture', { kind: 'capture' });
+    expect(await daemon.rest.drainSamples('m')).toEqual(
+      ['one', 'two', 'three'].map((text) => Buffer.from(text).toString('hex')),
+    );
+  });
+
+  it('stores a letter of another life of the map of dead letters, whatever its position', async () => {
+    await create('dlq', 'written');
+    await failing('m', 'written');
+    for (const sample of ['one', 'two']) {
+      await store('m', sample);
+      await drain('m');
+      expect(await replay()).toMatchObject({ status: 200, body: { replayed: 1 } });
+      await drain('m');
+      await daemon.rest.expect(204, 'DELETE', '/v1/maps/dlq');
+      await create('dlq', 'written');
+    }
+    expect(await accepted('m')).toBe(4);
   });
 });

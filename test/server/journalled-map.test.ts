@@ -292,9 +292,15 @@ describe('a journal without room', () => {
     blocked.output(1, ['c']);
     await until(async () => (await show()).producers_waiting === 1, 'the block');
     expect(await post('d')).toMatchObject({ status: 429, body: { code: 'RINGBUFD_ERR_JOURNAL_FULL' } });
+    c.send({ op: Op.RESERVE, seq: 7n, size: 8 });
+    expect(await c.expect(Op.ERROR)).toMatchObject({
+      errno: 28,
+      seq: 7n,
+      message: expect.stringContaining('journal') as string,
+    });
     expect(await drain()).toMatchObject({ status: 429, body: { code: 'RINGBUFD_ERR_JOURNAL_FULL' } });
     expect(await RawClient.refusal(daemon.produceUrl('m', 'producer=p'))).toMatchObject({ status: 429 });
-    expect((await show()).counters).toMatchObject({ refused: { 'ENOSPC|journal': 3 } });
+    expect((await show()).counters).toMatchObject({ refused: { 'ENOSPC|journal': 4 } });
 
     journal().fault = undefined;
     journal().commit();
