@@ -63,7 +63,9 @@ async function serve(config: Config, warnings: readonly ConfigProblem[]): Promis
     const explained = explainListenError(error, config.listen);
     if (explained) throw explained;
     // What the daemon itself refuses explains itself; anything else needs its stack.
-    if (!(error instanceof RingbufdError)) logger.fatal({ err: error }, 'the daemon could not start');
+    if (error instanceof RingbufdError)
+      throw new CliError(`the daemon could not start: ${error.title} (${error.detail})`, error.advice);
+    logger.fatal({ err: error }, 'the daemon could not start');
     throw new CliError(
       `the daemon could not start: ${error instanceof Error ? error.message : String(error)}`,
     );

@@ -19,7 +19,7 @@ export const journalErrors = {
     status: 507,
     title: 'the disk has no room for the journal of this map',
     advice:
-      'A journal takes its whole size when its map is created: free disk space, or choose a smaller map.',
+      'Free disk space. A journal takes its whole size when its map is created, and what is damaged in it is copied aside before it is given up.',
     retryable: true,
   }),
   DATA_DIR_UNUSABLE: entry({

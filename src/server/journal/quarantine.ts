@@ -1,5 +1,7 @@
 import { mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { RingbufdError } from '../errors.js';
+import { classifyFailure } from './failure.js';
 import type { Quarantine } from './journal.js';
 import { journalDirectory, quarantineDirectory } from './journal-paths.js';
 import type { KeepAside } from './recovery.js';
@@ -20,12 +22,23 @@ export function quarantineFiles(dataDir: string, map: string, incarnation: strin
     const kept = { position, bytes: bytes.length, file: relative(dataDir, path), reason };
     if (taken + bytes.length > limit)
       return { ...kept, file: '', reason: `${reason}; not kept, the quarantine of the map is full` };
-    const file = await open(path, 'w', 0o600);
     try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(path, 'w', 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      // Nothing is lost yet: the journal holds the bytes until they are kept here.
+      if (classifyFailure(error) === 'ENOSPC')
+        throw new RingbufdError(
+          'JOURNAL_SPACE',
+          `${bytes.length} damaged bytes of map "${map}" have to be kept in ${kept.file}`,
+          { cause: error },
+        );
+      throw error;
     }
     return kept;
   };

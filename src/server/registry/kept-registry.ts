@@ -36,7 +36,7 @@ export class KeptRegistry {
   }
 
   /**
-   * Makes what was kept again, and shows that it can be kept further on. After what the configuration declares, before
+   * Makes what was kept again, and writes down what has changed. After what the configuration declares, before
    * anybody is let in. A handler that can not be made any more (its module is gone, say) is left out, said in the log,
    * and kept.
    * @throws RingbufdError REGISTRY_DAMAGED, REGISTRY_NOT_WRITTEN, or what refuses a map
@@ -53,7 +53,8 @@ export class KeptRegistry {
       await this.#putHandlers(entry.name, entry.handlers);
     }
     for (const { map, handlers } of kept.handlers) await this.#putHandlers(map, handlers);
-    await this.keep();
+    // A full disk is no reason not to start, as long as there is nothing new to keep.
+    if (!(await this.#file.says(this.#content()))) await this.keep();
   }
 
   /**

@@ -90,12 +90,18 @@ export class RegistryFile {
     }
   }
 
+  /** Whether the file says exactly this already. */
+  async says(content: RegistryContent): Promise<boolean> {
+    const text = await readFile(this.path, 'utf8').catch(() => undefined);
+    return text === textOf(content);
+  }
+
   /**
    * Replaces the file. It is on the disk when this resolves.
    * @throws RingbufdError REGISTRY_NOT_WRITTEN
    */
-  async write({ maps, handlers }: RegistryContent): Promise<void> {
-    const text = `${JSON.stringify({ about: ABOUT, format: FORMAT, maps, handlers }, null, 2)}\n`;
+  async write(content: RegistryContent): Promise<void> {
+    const text = textOf(content);
     try {
       await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
       await writeFileAtomic(this.path, text, { mode: MODE });
@@ -109,6 +115,10 @@ export class RegistryFile {
   #damaged(why: string, cause: unknown): RingbufdError {
     return new RingbufdError('REGISTRY_DAMAGED', `${this.path}: ${why}`, { cause });
   }
+}
+
+function textOf({ maps, handlers }: RegistryContent): string {
+  return `${JSON.stringify({ about: ABOUT, format: FORMAT, maps, handlers }, null, 2)}\n`;
 }
 
 /** The new name of the file is on the disk once its folder is. */

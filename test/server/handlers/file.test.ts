@@ -18,6 +18,7 @@ import { checkRun } from '../../../src/ring/index.js';
 import type { HostedMap } from '../../../src/server/hosted-map.js';
 import { drainErrorKey } from '../../../src/server/drain-error-key.js';
 import type { DrainResult } from '../../../src/server/map-drains.js';
+import { mountSmall } from '../../support/small-disk.js';
 import { hostMaps, store } from '../hosted.js';
 
 let dataDir: string;
@@ -253,23 +254,12 @@ describe('the file handler', () => {
   });
 });
 
-/** A file system of 64 KiB; `undefined` where this process may not mount one. */
-function mountSmall(folder: string): (() => void) | undefined {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined;
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder], { stdio: 'ignore' });
-    return () => void execFileSync('umount', ['-l', folder], { stdio: 'ignore' });
-  } catch {
-    return undefined;
-  }
-}
-
 describe('a full disk', () => {
   it.each(['ndjson', 'records'])(
     'fails the drain with ENOSPC; nothing is lost, and it goes on once there is space: %s',
     async (format) => {
       await mkdir(path(''), { recursive: true });
-      const unmount = mountSmall(path(''));
+      const unmount = mountSmall(path(''), 64);
       if (unmount === undefined) {
         console.warn('NOT RUN: disk full under a file handler (needs root on Linux, to mount a tmpfs)');
         return;
