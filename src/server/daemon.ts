@@ -15,6 +15,7 @@ import { DirectoryLock } from './journal/directory-lock.js';
 import { FileStore } from './journal/file-store.js';
 import type { JournalStore } from './journal/journal.js';
 import { MapRegistry } from './map-registry.js';
+import { RecoveryProgress } from './recovery-progress.js';
 import { KeptRegistry } from './registry/kept-registry.js';
 import { RegistryFile } from './registry/registry-file.js';
 import { shadowQueueBytes } from './shadow.js';
@@ -115,7 +116,7 @@ function assemble(config: Config, options: DaemonOptions, lock: DirectoryLock): 
       maxDiskBytes: limits.max_file_bytes_per_map,
       shadowQueueBytes: shadowQueueBytes(limits.max_shadow_bytes),
     },
-    { clock, logger, observer, journals: options.journals ?? (() => openJournals(config, clock)) },
+    { clock, logger, observer, journals: options.journals ?? (() => openJournals(config, clock, logger)) },
   );
   const events = new Events({ maps: () => maps, ringBytes: () => maps.ringBytes });
   const configured = parseListen(config.listen);
@@ -177,12 +178,14 @@ function assemble(config: Config, options: DaemonOptions, lock: DirectoryLock): 
   return daemon;
 }
 
-function openJournals({ data_dir, limits }: Config, clock: Clock): Promise<JournalStore> {
+function openJournals({ data_dir, limits }: Config, clock: Clock, logger: Logger): Promise<JournalStore> {
+  const progress = new RecoveryProgress(clock, logger);
   return FileStore.open({
     directory: resolve(data_dir),
     clock,
     maxProducers: limits.max_producers_per_map,
     maxQuarantineBytes: limits.max_quarantine_bytes_per_map,
+    onProgress: (map, phase, done, total) => progress.report(map, phase, done, total),
   });
 }
 

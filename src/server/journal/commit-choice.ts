@@ -13,8 +13,14 @@ import {
   tableAt,
 } from './layout.js';
 import { decodeTable } from './producer-book.js';
-import { scanRecords } from './record-scan.js';
+import { RecordScan, scanInSteps } from './record-scan.js';
 import { lowHalf, type RecordKind } from './record-words.js';
+
+/** Told how far the recovery of a journal is: bytes done, of so many. First everything is read, then it is verified. */
+export type OnProgress = (phase: 'reading' | 'verifying', done: number, total: number) => void;
+
+/** Bytes of one read: what a slow disk takes a fraction of a second for. */
+const READ_BYTES = 8 * 1024 * 1024;
 
 /** A stretch of records, as the scan of the chosen commit found it. */
 export interface ScannedRecord {
@@ -46,7 +52,11 @@ export interface ChosenCommit {
  * is damage; in one that does not, a torn tail.
  * @returns undefined when no commit record verifies
  */
-export async function chooseCommit(file: JournalFile, header: FileHeader): Promise<ChosenCommit | undefined> {
+export async function chooseCommit(
+  file: JournalFile,
+  header: FileHeader,
+  onProgress: OnProgress = () => undefined,
+): Promise<ChosenCommit | undefined> {
   const commits: ReadCommit[] = [];
   for (let slot = 0; slot < COMMIT_SLOTS; slot++) {
     const found = readSlot(await readPadded(file, commitSlotAt(slot), COMMIT_SLOT_BYTES));
@@ -58,12 +68,12 @@ export async function chooseCommit(file: JournalFile, header: FileHeader): Promi
   const sealed =
     newest.durability === 'written' ||
     decodeSeal(await readPadded(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
-  const choice = await readCommit(file, header, newest);
+  const choice = await readCommit(file, header, newest, onProgress);
   const older = commits[1];
   if (sealed || older === undefined || (choice.isComplete && choice.notes.length === 0))
     return { ...choice, rejected: [], newestNumber: newest.number };
   return {
-    ...(await readCommit(file, header, older)),
+    ...(await readCommit(file, header, older, onProgress)),
     rejected: [newest.number],
     newestNumber: newest.number,
   };
@@ -82,21 +92,21 @@ function isPossible({ producerPos, consumerPos }: ReadCommit, { maxEntries }: Fi
   return used >= 0n && used <= BigInt(maxEntries) && producerPos % 8n === 0n && consumerPos % 8n === 0n;
 }
 
-async function readCommit(file: JournalFile, header: FileHeader, commit: ReadCommit) {
-  const words = await readRecords(file, header, commit);
+async function readCommit(file: JournalFile, header: FileHeader, commit: ReadCommit, onProgress: OnProgress) {
+  const words = await readRecords(file, header, commit, onProgress);
   const notes: string[] = [];
   const states = await readStates(file, header, commit, notes);
-  return { commit, states, words, notes, isComplete: isComplete(words, header, commit) };
+  return { commit, states, words, notes, isComplete: await isComplete(words, header, commit) };
 }
 
 /** Whether the records that a commit added are all there, and are those that it added. */
-function isComplete(words: Int32Array, header: FileHeader, commit: ReadCommit): boolean {
+async function isComplete(words: Int32Array, header: FileHeader, commit: ReadCommit): Promise<boolean> {
   const { rangeStart, producerPos, consumerPos } = commit;
   const from = Number((rangeStart > consumerPos ? rangeStart : consumerPos) - consumerPos);
   const added = words.subarray(from >> 2);
   let digest = 0;
   let whole = true;
-  scanRecords(
+  const scan = new RecordScan(
     added,
     producerPos - BigInt(added.byteLength),
     new RecordChecksum(header.salt),
@@ -106,17 +116,27 @@ function isComplete(words: Int32Array, header: FileHeader, commit: ReadCommit): 
     },
     0,
   );
+  await scanInSteps(scan, () => undefined);
   return whole && digest === commit.digest;
 }
 
-async function readRecords(file: JournalFile, header: FileHeader, commit: ReadCommit): Promise<Int32Array> {
+async function readRecords(
+  file: JournalFile,
+  header: FileHeader,
+  commit: ReadCommit,
+  onProgress: OnProgress,
+): Promise<Int32Array> {
   const bytes = new Uint8Array(Number(commit.producerPos - commit.consumerPos));
   const data = dataAt(header.tableBytes);
   const offset = lowHalf(commit.consumerPos) & (header.maxEntries - 1);
-  const first = Math.min(bytes.length, header.maxEntries - offset);
-  // A file that was cut short has zeros there: they do not verify.
-  await file.read(data + offset, bytes.subarray(0, first));
-  await file.read(data, bytes.subarray(first));
+  for (let done = 0; done < bytes.length;) {
+    const at = (offset + done) & (header.maxEntries - 1);
+    const length = Math.min(bytes.length - done, header.maxEntries - at, READ_BYTES);
+    // A file that was cut short has zeros there: they do not verify.
+    await file.read(data + at, bytes.subarray(done, done + length));
+    done += length;
+    onProgress('reading', done, bytes.length);
+  }
   return new Int32Array(bytes.buffer);
 }
 

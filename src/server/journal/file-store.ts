@@ -3,7 +3,7 @@ import { dirname, relative } from 'node:path';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
 import type { CommitRecord } from './commit-record.js';
-import { hasSeal } from './commit-choice.js';
+import { hasSeal, type OnProgress } from './commit-choice.js';
 import { newSalt, writeEmptyJournal } from './empty-journal.js';
 import { classifyFailure, Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
@@ -32,6 +32,8 @@ export interface FileStoreOptions {
   maxProducers: number;
   /** Bytes of damaged records that are kept aside for one map. */
   maxQuarantineBytes: number;
+  /** Told how far a map is that is being taken up. */
+  onProgress?: (map: string, ...progress: Parameters<OnProgress>) => void;
 }
 
 /** A file that is ready for its map. */
@@ -173,7 +175,9 @@ export class FileStore implements JournalStore {
         header.incarnation,
         this.#options.maxQuarantineBytes,
       );
-      const recovery = await recover(file, header, aside);
+      const recovery = await recover(file, header, aside, (...progress) =>
+        this.#options.onProgress?.(map, ...progress),
+      );
       // Of what is only written, a loss of power may leave no commit. One that was synced cannot end like that: it is damaged.
       if (recovery === undefined && (durability === 'synced' || (await hasSeal(file))))
         throw new RingbufdError('JOURNAL_DAMAGED', `${path}: no commit record verifies`);

@@ -1,12 +1,12 @@
 import { RecordChecksum } from './checksum.js';
-import { chooseCommit, type ChosenCommit } from './commit-choice.js';
+import { chooseCommit, type ChosenCommit, type OnProgress } from './commit-choice.js';
 import { encodeSeal, type CommitRecord } from './commit-record.js';
 import { BPF_RINGBUF_HDR_SZ, DYNPTR_MAX_SIZE } from '../../ring/index.js';
 import type { FileHeader } from './file-header.js';
 import type { KeptProducer, Quarantine, RecoveredMap } from './journal.js';
 import type { JournalFile } from './journal-file.js';
 import { COMMIT_SIZES, commitSlotAt, sealAt, SECTOR_BYTES } from './layout.js';
-import { scanRecords } from './record-scan.js';
+import { RecordScan, scanInSteps } from './record-scan.js';
 import { BUSY_MASK, DISCARD_MASK } from './record-words.js';
 
 /** What a journal starts from. */
@@ -42,8 +42,9 @@ export async function recover(
   file: JournalFile,
   header: FileHeader,
   keepAside: KeepAside,
+  onProgress: OnProgress = () => undefined,
 ): Promise<Recovery | undefined> {
-  const chosen = await chooseCommit(file, header);
+  const chosen = await chooseCommit(file, header, onProgress);
   if (chosen === undefined) return undefined;
   for (const number of chosen.rejected) await eraseCommit(file, number);
   if (chosen.commit.durability === 'synced') {
@@ -53,7 +54,7 @@ export async function recover(
     await file.write(sealAt(chosen.commit.number), encodeSeal(chosen.commit.number));
     await file.sync();
   }
-  return { ...(await mend(chosen, header, keepAside)), last: chosen.commit };
+  return { ...(await mend(chosen, header, keepAside, onProgress)), last: chosen.commit };
 }
 
 /** A commit that was cut short must not count once a newer one makes it look like a durable one. */
@@ -66,13 +67,14 @@ async function mend(
   chosen: ChosenCommit,
   header: FileHeader,
   keepAside: KeepAside,
+  onProgress: OnProgress,
 ): Promise<Omit<Recovery, 'last'>> {
   const { commit, words, states } = chosen;
   const start = commit.consumerPos;
   const buffered = { samples: 0, discards: 0, sampleBytes: 0 };
   const repairs: bigint[] = [];
   const damaged: { offset: number; bytes: number }[] = [];
-  scanRecords(words, start, new RecordChecksum(header.salt), (offset, bytes, kind) => {
+  const scan = new RecordScan(words, start, new RecordChecksum(header.salt), (offset, bytes, kind) => {
     const word = offset >> 2;
     if (kind === 'damaged') {
       damaged.push({ offset, bytes });
@@ -89,6 +91,7 @@ async function mend(
     words[word] = (words[word]! & ~BUSY_MASK) | DISCARD_MASK;
     repairs.push(start + BigInt(offset));
   });
+  await scanInSteps(scan, (done) => onProgress('verifying', done, words.byteLength));
   const records = new Uint8Array(words.buffer);
   const quarantined: Quarantine[] = [];
   for (const { offset, bytes } of damaged) {

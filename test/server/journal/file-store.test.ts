@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createUserRing, Producer } from '../../../src/ring/index.js';
 import { systemClock } from '../../../src/server/clock.js';
 import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
-import { FileStore } from '../../../src/server/journal/file-store.js';
+import { FileStore, type FileStoreOptions } from '../../../src/server/journal/file-store.js';
 import type { Journal, JournalHost } from '../../../src/server/journal/journal.js';
 
 let directory: string;
@@ -20,7 +20,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function openStore(options: { maxProducers?: number } = {}): Promise<FileStore> {
+async function openStore(options: Partial<FileStoreOptions> = {}): Promise<FileStore> {
   const store = await FileStore.open({
     directory,
     clock: systemClock,
@@ -41,8 +41,8 @@ const map = { maxEntries: 4096, durability: 'synced', incarnation: 'first' } as 
 const ringFile = (): string => join(directory, 'journal', 'm.ring');
 
 /** A host that only outputs. */
-function attach(journal: Journal) {
-  const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed' });
+function attach(journal: Journal, maxEntries = 4096) {
+  const ring = createUserRing({ maxEntries }, { mode: 'managed' });
   const producer = new Producer(ring);
   const host: JournalHost = {
     ring,
@@ -232,6 +232,30 @@ describe('the file store', () => {
     for (const durability of ['synced', 'written'] as const)
       await expect(store.open('m', { ...map, durability })).rejects.toMatchObject({ key: 'JOURNAL_DAMAGED' });
     expect((await readFile(ringFile())).equals(bytes)).toBe(true);
+  });
+
+  it('tells how far it is with a large ring, and lets others run meanwhile', async () => {
+    const maxEntries = 32 * 1024 * 1024;
+    const store = await openStore();
+    const large = { ...map, maxEntries, durability: 'written' } as const;
+    const journal = await store.open('m', large);
+    const { producer } = attach(journal, maxEntries);
+    while (producer.output(new Uint8Array(1024 * 1024 - 8)) === 0);
+    journal.changed();
+    await journal.settled();
+    await closeStore(store);
+
+    const told: [string, string, number, number][] = [];
+    const again = await openStore({ onProgress: (...progress) => void told.push(progress) });
+    await again.open('m', large);
+    const phases = told.map(([name, phase, done, total]) => [name, phase, done / total]);
+    expect(phases).toEqual([
+      ['m', 'reading', 0.25],
+      ['m', 'reading', 0.5],
+      ['m', 'reading', 0.75],
+      ['m', 'reading', 1],
+      ['m', 'verifying', 0.5],
+    ]);
   });
 
   it('refuses the journal of another map, a file cut to nothing, and a foreign file', async () => {
