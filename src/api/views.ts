@@ -1,7 +1,7 @@
 /** The daemon's objects as REST shows them. */
 import type { Static } from 'typebox';
 import type { HostedMap } from '../server/hosted-map.js';
-import type { DrainResult } from '../server/map-drains.js';
+import type { DrainResult } from '../server/drain-call.js';
 import type { LastDrain } from '../server/handler-health.js';
 import { statusOf, type RegisteredHandler } from '../server/handler-table.js';
 import type { DrainScheduler } from '../server/drain-scheduler.js';

@@ -176,7 +176,7 @@ const ProducersSchema = Type.Object(
 const DrainSchema = Type.Object(
   {
     turn_time_ms: amount({
-      text: 'Bound on one scheduler turn of one map, so that a hot map starves no other.',
+      text: 'Time of the event loop that one turn of an auto trigger is granted: its drain is cut then.',
       unit: 'ms',
       default: 5,
     }),

@@ -4,6 +4,7 @@ import {
   Errno,
   SampleRun,
   errnoName,
+  shouldWake,
   type Consumer,
   type DrainReport,
   type ErrnoName,
@@ -12,6 +13,8 @@ import {
 } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
+import { waiting } from './loop-time.js';
+import type { TurnBudget } from './turn-budget.js';
 import type {
   BatchHandler,
   DrainContext,
@@ -31,6 +34,8 @@ export interface DrainOutcome extends Readonly<DrainReport> {
   unanswered: number;
   /** Samples that went into a dead-letter map. */
   deadLettered: number;
+  /** Its turn was over: there may be more samples to drain. */
+  cut: boolean;
 }
 
 export interface DrainRequest {
@@ -38,8 +43,10 @@ export interface DrainRequest {
   /** The caller's ctx, any JSON value. */
   ctx: unknown;
   flags: number;
-  /** Bound on loop turns. */
-  maxTurns?: number;
+  /** Bound on loop turns; the kernel's if absent. */
+  maxTurns?: number | undefined;
+  /** The turn of an auto trigger that this drain is. Absent: it may take as long as it takes. */
+  turn?: TurnBudget | undefined;
   /** Most samples that a batch handler is given at once; absent: as many as it wants. */
   batchLimit?: number;
   /** Told how long each call of a batch handler took, in ms. */
@@ -82,9 +89,49 @@ export function runDrain(
 }
 
 function drainSamples(consumer: Consumer, handler: SampleHandler, request: DrainRequest): DrainOutcome {
-  const ret = consumer.drain(handler.onSample, null, request.flags, request.maxTurns);
+  const { flags, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES, turn } = request;
+  if (turn !== undefined) return drainStretches(consumer, handler, flags, turn);
+  const ret = consumer.drain(handler.onSample, null, flags, maxTurns);
   const failed = consumer.report.error === undefined ? 0 : 1;
-  return outcome(ret, consumer, consumer.report.drained + failed, failed);
+  const cut = ret >= 0 && turnsOf(consumer.report) >= maxTurns;
+  return { ...outcome(ret, consumer, consumer.report.drained + failed, failed), cut };
+}
+
+/** One drain of a turn that is bounded in time: the clock is read between stretches of samples, not for each of them. */
+function drainStretches(
+  consumer: Consumer,
+  handler: SampleHandler,
+  flags: number,
+  turn: TurnBudget,
+): DrainOutcome {
+  const { pace, maxTurns } = turn;
+  const sum = { drained: 0, discarded: 0, discardedBytes: 0 };
+  let ret: number;
+  let cut = false;
+  let takenMs = turn.takenMs;
+  for (;;) {
+    const most = Math.min(pace.stretch, maxTurns - turnsOf(sum));
+    ret = consumer.drain(handler.onSample, null, flags, most);
+    const { drained, discarded, discardedBytes, stopped } = consumer.report;
+    sum.drained += drained;
+    sum.discarded += discarded;
+    sum.discardedBytes += discardedBytes;
+    if (ret < 0 || stopped || drained + discarded < most) break;
+    const before = takenMs;
+    takenMs = turn.takenMs;
+    if (most === pace.stretch) pace.stretchTook(takenMs - before);
+    cut = takenMs >= turn.timeMs || turnsOf(sum) >= maxTurns;
+    if (cut) break;
+  }
+  const { stopped, error } = consumer.report;
+  const failed = error === undefined ? 0 : 1;
+  const wakeup = shouldWake(flags, turnsOf(sum));
+  const calls = sum.drained + failed;
+  return {
+    ret: ret < 0 ? ret : sum.drained,
+    ...sum,
+    ...{ stopped, error, wakeup, cut, calls, deadLettered: 0, unanswered: failed },
+  };
 }
 
 async function drainRuns(
@@ -95,24 +142,28 @@ async function drainRuns(
   onProgress: OnProgress,
 ): Promise<DrainOutcome> {
   consumer.begin(request.flags);
-  const { maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES, batchLimit = Infinity, timing } = request;
-  const mostSamples = Math.min(handler.maxRunSamples ?? Infinity, batchLimit);
+  const { maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES, batchLimit = Infinity, timing, turn } = request;
+  const mostSamples = Math.min(handler.maxRunSamples ?? Infinity, batchLimit, turn?.runSamples ?? Infinity);
   const run = new SampleRun(ring, mostSamples === Infinity ? undefined : mostSamples);
   let ret = 0;
   let calls = 0;
   let unanswered = 0;
+  let cut = false;
   let error: unknown;
   try {
     for (;;) {
       const peeked = consumer.peekRun(run, handler.maxRunBytes, maxTurns);
       if (peeked < 0) ret = peeked;
+      cut = peeked === 0 && turnsOf(consumer.report) >= maxTurns;
       if (peeked <= 0) break;
       calls++;
       unanswered = run.samples;
       const startedMs = timing?.clock.nowMs() ?? 0;
-      const verdict = await handler
+      const takenMs = turn?.takenMs ?? 0;
+      const answered = handler
         .onRun(run, contextAt(ring, request))
         .finally(() => timing?.onBatch(timing.clock.nowMs() - startedMs));
+      const verdict = await waiting(turn, answered);
       const consumed = Math.min(Math.max(0, verdict.consumed), run.samples);
       consumer.releaseRun(run, consumed);
       onProgress(consumer.report, ring.consumerLow);
@@ -121,13 +172,17 @@ async function drainRuns(
       unanswered = error === undefined ? 0 : run.samples - consumed;
       if (error !== undefined) ret = errnoOf(error);
       if (error !== undefined || verdict.stop || consumed < run.samples || request.endAsked?.()) break;
+      if (turn === undefined) continue;
+      turn.pace.runTook(consumed, turn.takenMs - takenMs);
+      cut = turn.spent;
+      if (cut) break;
     }
   } catch (thrown) {
     error = thrown;
     ret = errnoOf(thrown);
   }
   consumer.end(request.flags);
-  return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer, calls, unanswered), error };
+  return { ...outcome(ret === 0 ? consumer.report.drained : ret, consumer, calls, unanswered), error, cut };
 }
 
 async function drainInThread(
@@ -138,10 +193,10 @@ async function drainInThread(
   onProgress: OnProgress,
 ): Promise<DrainOutcome> {
   consumer.begin(request.flags);
-  const { ctx, incarnation, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES } = request;
+  const { ctx, incarnation, maxTurns = BPF_MAX_USER_RINGBUF_SAMPLES, turn: loop } = request;
   let result: WorkerOutcome;
   try {
-    result = await handler.drain(ring, { ctx, incarnation, maxTurns }, onProgress);
+    result = await waiting(loop, handler.drain(ring, { ctx, incarnation, maxTurns, loop }, onProgress));
   } catch (error) {
     const nothing = { drained: 0, discarded: 0, discardedBytes: 0 };
     result = { ret: -Errno.EIO, ...nothing, stopped: false, error, notAsked: true };
@@ -150,7 +205,23 @@ async function drainInThread(
   consumer.end(request.flags, { drained, discarded, discardedBytes });
   if (stopped) consumer.markStopped();
   const unanswered = error === undefined || notAsked ? 0 : 1;
-  return { ...outcome(ret, consumer, drained + unanswered, unanswered), error };
+  const cut = ret >= 0 && !stopped && (result.cut === true || drained + discarded >= maxTurns);
+  return { ...outcome(ret, consumer, drained + unanswered, unanswered), error, cut };
+}
+
+/** What a drain comes to that does not begin. */
+export function nothingDrained(ret: number): DrainOutcome {
+  const released = { drained: 0, discarded: 0, discardedBytes: 0, deadLettered: 0 };
+  return {
+    ret,
+    ...released,
+    stopped: false,
+    wakeup: false,
+    error: undefined,
+    calls: 0,
+    unanswered: 0,
+    cut: false,
+  };
 }
 
 /** What a drain returns for what its handler failed with. */
@@ -159,11 +230,15 @@ function errnoOf(error: unknown): number {
 }
 
 function outcome(ret: number, consumer: Consumer, calls: number, unanswered: number): DrainOutcome {
-  return { ret, ...consumer.report, deadLettered: 0, calls, unanswered };
+  return { ret, ...consumer.report, deadLettered: 0, calls, unanswered, cut: false };
 }
 
-function contextAt(ring: UserRing, request: DrainRequest): DrainContext {
-  return { map: request.map, incarnation: request.incarnation, headPosition: ring.consumerPosition };
+function turnsOf({ drained, discarded }: Pick<ReleasedSoFar, 'drained' | 'discarded'>): number {
+  return drained + discarded;
+}
+
+function contextAt(ring: UserRing, { map, incarnation, turn: loop }: DrainRequest): DrainContext {
+  return { map, incarnation, headPosition: ring.consumerPosition, loop };
 }
 
 /** The errno name of a failed outcome, `undefined` for one that went well. */

@@ -1,17 +1,19 @@
 /**
  * Runs the auto triggers. Each map with one is idle, waiting for a timer, or in the queue; maps in the queue get a
- * bounded turn each, in order and by deficit round robin in time (time-share.ts), and between turns the event loop does
- * everything else, so that a hot map starves neither a cold one nor /livez.
+ * turn each, in order and by deficit round robin in time (time-share.ts). A turn is one drain with a budget of records and
+ * of time (turn-budget.ts). Between turns the event loop does everything else, so that a hot map starves neither a cold one
+ * nor /livez.
  */
+import { BPF_MAX_USER_RINGBUF_SAMPLES } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { flagsFromNames } from './drain-flags.js';
 import { RingbufdError } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
 import type { HostedMap } from './hosted-map.js';
-import type { DrainResult } from './map-drains.js';
+import type { DrainResult } from './drain-call.js';
 import { TimeShare } from './time-share.js';
 import type { Trigger } from './trigger.js';
-import { TurnSize } from './turn-size.js';
+import { TurnBudget, TurnPace } from './turn-budget.js';
 
 type AutoTrigger = Extract<Trigger, { mode: 'auto' }>;
 
@@ -38,7 +40,7 @@ interface AutoDrain {
   /** Something changed during a drain. */
   changed: boolean;
   readonly share: TimeShare;
-  readonly size: TurnSize;
+  readonly pace: TurnPace;
   /** Before this moment no drain begins. */
   heldUntilMs: number;
 }
@@ -54,6 +56,10 @@ export class DrainScheduler {
   readonly #random: () => number;
   readonly #autos = new Map<HostedMap, AutoDrain>();
   #queue: AutoDrain[] = [];
+  /** Time of the loop that all turns so far have taken. */
+  #takenMs = 0;
+  /** Time granted so far to a map that was in the queue all along. */
+  #grantedMs = 0;
   #scheduled = false;
   #flushing = false;
   #stopped = false;
@@ -83,7 +89,7 @@ export class DrainScheduler {
       backoffMs: 0,
       changed: false,
       share: new TimeShare(this.#settings.turnTimeMs),
-      size: new TurnSize(this.#settings.maxTurnSamples),
+      pace: new TurnPace(),
       heldUntilMs: 0,
     });
   }
@@ -175,7 +181,7 @@ export class DrainScheduler {
       return;
     }
     auto.state = 'queued';
-    auto.share.rejoin(this.#clock.nowMs());
+    auto.share.rejoin(this.#fairMs);
     this.#queue.push(auto);
     this.#schedule();
   }
@@ -195,6 +201,7 @@ export class DrainScheduler {
       const auto = this.#queue.shift();
       if (auto === undefined) break;
       auto.share.grant();
+      this.#grantedMs += this.#settings.turnTimeMs / (this.#queue.length + 1);
       if (!auto.share.mayTurn) {
         this.#queue.push(auto);
         continue;
@@ -208,52 +215,72 @@ export class DrainScheduler {
   /** Rounds in which nobody could have a turn need not be waited for. */
   #skipIdleRounds(): void {
     const rounds = Math.min(...this.#queue.map(({ share }) => share.roundsToWait));
-    if (rounds > 0 && rounds < Infinity) for (const { share } of this.#queue) share.grant(rounds);
+    if (rounds === 0 || rounds === Infinity) return;
+    for (const { share } of this.#queue) share.grant(rounds);
+    this.#grantedMs += rounds * this.#settings.turnTimeMs;
   }
 
   #turn(auto: AutoDrain): void {
     auto.state = 'draining';
     auto.changed = false;
-    const { map, registered, flags, share, size } = auto;
-    const limit =
-      registered.handler.shape === 'sample'
-        ? size.limitFor(share.turnMs)
-        : // A handler that is awaited leaves the loop to others by itself, but the map is busy meanwhile.
-          Math.min(AWAITED_TURN_SAMPLES, this.#settings.maxTurnSamples);
-    const started = this.#clock.nowMs();
+    const { map, registered, flags } = auto;
+    const turn = this.#budgetOf(auto);
+    turn.resume();
     let result: DrainResult | Promise<DrainResult>;
     try {
-      result = map.drain(registered.name, flags, {}, limit);
+      result = map.drain(registered.name, flags, {}, { turn });
     } catch (error) {
+      turn.pause();
       this.#failed(auto, error);
       return;
     }
-    const now = this.#clock.nowMs();
-    // Of a drain that is awaited: what it took before it first waited. The rest of its time is not the loop's.
-    share.charge(now - started);
+    turn.pause();
     if (result instanceof Promise) {
-      share.leave(now);
-      // A drain that awaits its checkpoint is over already: its time is known as well as any other's.
-      const tookMs = registered.handler.shape === 'sample' ? now - started : undefined;
+      auto.share.leave(this.#fairMs);
       result.then(
         (value) => {
-          if (tookMs !== undefined) size.learn(limit, value.drained + value.discarded, tookMs);
-          this.#drained(auto, value, limit);
+          turn.pause();
+          this.#drained(auto, value);
         },
-        (error: unknown) => this.#failed(auto, error),
+        (error: unknown) => {
+          turn.pause();
+          this.#failed(auto, error);
+        },
       );
     } else {
-      size.learn(limit, result.drained + result.discarded, now - started);
-      this.#drained(auto, result, limit);
+      this.#drained(auto, result);
     }
   }
 
-  /** @param limit bound that the drain had on its loop turns */
-  #drained(auto: AutoDrain, result: DrainResult, limit: number): void {
+  #budgetOf({ registered, pace, share }: AutoDrain): TurnBudget {
+    const { turnTimeMs, maxTurnSamples } = this.#settings;
+    const awaited = registered.handler.shape !== 'sample';
+    // A handler that is awaited leaves the loop to others by itself, but each of its drains costs more than one that is not.
+    const limits = awaited
+      ? {
+          maxTurns: Math.min(AWAITED_TURN_SAMPLES, maxTurnSamples),
+          timeMs: Math.max(share.turnMs, turnTimeMs),
+        }
+      : { maxTurns: Math.min(maxTurnSamples, BPF_MAX_USER_RINGBUF_SAMPLES), timeMs: share.turnMs };
+    return new TurnBudget(this.#clock, pace, limits, (ms) => {
+      share.charge(ms);
+      this.#takenMs += ms;
+    });
+  }
+
+  /**
+   * Time as it goes by for a map that is not in the queue: what nobody took of the loop, and of what the others took one
+   * map's share.
+   */
+  get #fairMs(): number {
+    return this.#clock.nowMs() - this.#takenMs + this.#grantedMs;
+  }
+
+  #drained(auto: AutoDrain, result: DrainResult): void {
     if (this.#autos.get(auto.map) !== auto) return;
     const turns = result.drained + result.discarded + result.deadLettered;
     // A drain ends behind a dead letter: what is left would have been its own.
-    const wasBounded = turns >= limit || result.deadLettered > 0;
+    const wasBounded = result.cut || result.deadLettered > 0;
     if (turns > 0) auto.backoffMs = 0;
     if (result.ret < 0) {
       this.#backOff(auto);
@@ -264,7 +291,7 @@ export class DrainScheduler {
       this.#enqueue(auto);
       return;
     }
-    auto.share.leave(this.#clock.nowMs());
+    auto.share.leave(this.#fairMs);
     // After a verdict 1, and after a drain that released nothing, only a change is a reason to drain again.
     if (auto.changed || (turns > 0 && !result.stopped)) this.#consider(auto);
   }
@@ -278,7 +305,7 @@ export class DrainScheduler {
   #backOff(auto: AutoDrain): void {
     auto.backoffMs = Math.round(auto.registered.health.pauseMs(this.#settings, this.#random()));
     auto.state = 'backing_off';
-    auto.share.leave(this.#clock.nowMs());
+    auto.share.leave(this.#fairMs);
     auto.cancelTimer = this.#clock.after(auto.backoffMs, () => this.#enqueue(auto));
   }
 }

@@ -16,7 +16,8 @@ import type { MapAttributes, MapSettings } from './map-attributes.js';
 import { MapCheckpoint } from './map-checkpoint.js';
 import { MapCounters } from './map-counters.js';
 import type { Journal, JournalFinding, Quarantine } from './journal/journal.js';
-import { MapDrains, type DrainResult } from './map-drains.js';
+import type { DrainBounds, DrainResult } from './drain-call.js';
+import { MapDrains } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
 import { MapJournal, type JournalledMap } from './map-journal.js';
 import { MapShadows } from './map-shadows.js';
@@ -249,7 +250,7 @@ export class HostedMap {
    * One drain through a registered handler, see {@link MapDrains.run}.
    * @throws RingbufdError NO_HANDLER, HANDLER_DISABLED, HANDLER_SHADOW, HANDLER_CTX: nothing was drained
    */
-  drain(name: string, flags: number, ctx: unknown, maxTurns?: number): DrainResult | Promise<DrainResult> {
+  drain(name: string, flags: number, ctx: unknown, bounds?: DrainBounds): DrainResult | Promise<DrainResult> {
     const registered = this.handlers.get(name);
     if (!registered.spec.enabled) {
       this.counters.refuse('EAGAIN', 'handler_disabled');
@@ -257,7 +258,7 @@ export class HostedMap {
     }
     if (registered.spec.shadow)
       throw new RingbufdError('HANDLER_SHADOW', `handler "${name}" is a shadow: it consumes nothing`);
-    return this.#drains.run(registered, flags, ctx, maxTurns);
+    return this.#drains.run(registered, flags, ctx, bounds);
   }
 
   /**

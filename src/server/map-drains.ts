@@ -15,12 +15,13 @@ import {
 import type { Clock } from './clock.js';
 import type { DeadLetterTarget } from './dead-letter-target.js';
 import { DeadLetters, type Burial } from './dead-letters.js';
-import { runDrain, type DrainOutcome } from './drain-runner.js';
+import { nothingDrained, runDrain, type DrainOutcome } from './drain-runner.js';
 import { DrainTrouble, failureOf } from './drain-trouble.js';
+import type { BuriedSample, DrainBounds, DrainCall, DrainResult } from './drain-call.js';
 import { RingbufdError, type ErrorKey } from './errors.js';
 import type { RegisteredHandler } from './handler-table.js';
 import type { Handler } from './handlers/handler.js';
-import type { Failure } from './handler-health.js';
+import { waiting } from './loop-time.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters, RefusalReason } from './map-counters.js';
 import type { MapShadows } from './map-shadows.js';
@@ -29,26 +30,6 @@ import type { OldestSample } from './oldest-sample.js';
 import { ReleaseBooks } from './release-books.js';
 import type { SetAside } from './recovered-books.js';
 import type { WakeupHub } from './wakeup-hub.js';
-
-/** A sample that a drain has put into a dead-letter map. */
-export interface BuriedSample extends Failure {
-  /** Where its record started. */
-  position: bigint;
-  /** The map that has it now. */
-  map: string;
-  attempts: number;
-}
-
-export interface DrainResult extends DrainOutcome {
-  /** Number of the drain on this map, 1, 2, 3…; 0 when it was refused before it began. */
-  number: number;
-  producerPos: bigint;
-  consumerPos: bigint;
-  /** Resolves when every WAKEUP of this drain is queued; `undefined` when they are already. */
-  wakeupsQueued: Promise<void> | undefined;
-  /** At most one: the drain ends behind it. */
-  deadLetters: readonly BuriedSample[];
-}
 
 export interface MapDrainsDeps {
   map: string;
@@ -136,14 +117,13 @@ export class MapDrains {
   /**
    * One drain through a handler. What follows it (blocked outputs go on, watchers are woken, the books are written) has
    * happened when the result is there; on a journalled map all of that follows the drain's checkpoint.
-   * @param maxTurns bound on loop turns, for the scheduler
    * @throws RingbufdError HANDLER_CTX: nothing was drained
    */
   run(
     registered: RegisteredHandler,
     flags: number,
     ctx: unknown,
-    maxTurns?: number,
+    { turn, maxTurns = turn?.maxTurns }: DrainBounds = {},
   ): DrainResult | Promise<DrainResult> {
     const { ring, clock, map, incarnation, journal, onBatch } = this.#deps;
     if (!isValidDrainFlags(flags)) return this.#refused('EINVAL', 'bad_flags');
@@ -158,7 +138,7 @@ export class MapDrains {
     const endAsked = (): boolean => this.#current?.endAsked === true;
     const timing = { clock, onBatch: (ms: number) => onBatch(registered, ms / 1000) };
     const { batchLimit } = health;
-    const request = { handler, ctx, flags, maxTurns, map, incarnation, endAsked, batchLimit, timing };
+    const request = { handler, ctx, flags, maxTurns, turn, map, incarnation, endAsked, batchLimit, timing };
     const head = ring.consumerPosition;
     this.#deps.shadows.begun();
     let outcome: DrainOutcome | Promise<DrainOutcome>;
@@ -178,14 +158,15 @@ export class MapDrains {
       outcome instanceof Promise
         ? outcome.then(async (value) => {
             // What the code has put into other maps is to be safe there before this map forgets what it came from.
-            const lost = journal === undefined ? undefined : await this.#emitFailure(handler, value);
+            const call = { flags, started, turn };
+            const lost = journal && (await waiting(turn, this.#emitFailure(handler, value)));
             this.#emitsLost = lost !== undefined;
             this.#inThread = false;
             return lost === undefined
-              ? this.#judge(registered, value, flags, started)
-              : this.#lost(registered, value, flags, started, lost);
+              ? this.#judge(registered, value, call)
+              : this.#lost(registered, value, call, lost);
           })
-        : this.#judge(registered, outcome, flags, started);
+        : this.#judge(registered, outcome, { flags, started, turn });
     if (!(result instanceof Promise)) return result;
     const current = { registered, endAsked: false, ended: settled(result) };
     this.#current = current;
@@ -196,7 +177,7 @@ export class MapDrains {
   }
 
   /** Waits until what a drain has emitted is durable. @returns why it never will be */
-  #emitFailure(handler: Handler, { drained, discarded }: DrainOutcome): Promise<unknown> | undefined {
+  async #emitFailure(handler: Handler, { drained, discarded }: DrainOutcome): Promise<unknown> {
     if (handler.shape !== 'worker' || handler.targets.length === 0) return undefined;
     // Only a sample that was released has led to anything.
     return drained + discarded === 0 ? undefined : failureOf(this.#deps.targetsSettled(handler.targets));
@@ -222,20 +203,8 @@ export class MapDrains {
   /** A drain that does not begin: no number, no wakeup, nothing touched. */
   #refused(errno: ErrnoName, reason: RefusalReason): DrainResult {
     this.#deps.counters.refuse(errno, reason);
-    const nothing = {
-      drained: 0,
-      discarded: 0,
-      discardedBytes: 0,
-      deadLettered: 0,
-      stopped: false,
-      wakeup: false,
-      error: undefined,
-      calls: 0,
-      unanswered: 0,
-    };
     return {
-      ret: -Errno[errno],
-      ...nothing,
+      ...nothingDrained(-Errno[errno]),
       number: 0,
       ...this.#positions(),
       wakeupsQueued: undefined,
@@ -247,21 +216,19 @@ export class MapDrains {
   #lost(
     registered: RegisteredHandler,
     outcome: DrainOutcome,
-    flags: number,
-    started: number,
+    call: DrainCall,
     error: unknown,
   ): DrainResult | Promise<DrainResult> {
     this.#trouble.emitsLost(registered, error);
     const lost = { ...outcome, ret: -Errno.EIO, error };
-    return this.#ended(registered, lost, flags, started);
+    return this.#ended(registered, lost, call);
   }
 
   /** The handler is through: its policy says what becomes of the sample that it failed on, if it did. */
   #judge(
     registered: RegisteredHandler,
     outcome: DrainOutcome,
-    flags: number,
-    started: number,
+    call: DrainCall,
   ): DrainResult | Promise<DrainResult> {
     const { health, name, kind, retiring, spec } = registered;
     const { onError } = spec;
@@ -272,28 +239,22 @@ export class MapDrains {
     this.#trouble.failed(registered, outcome, before);
     // A handler that is told to leave may fail because of that.
     if (fate === 'stays' || retiring || onError.policy !== 'dead_letter')
-      return this.#ended(registered, outcome, flags, started);
+      return this.#ended(registered, outcome, call);
     const failure = health.lastError!;
     const { attempts } = health;
     const { map } = onError;
     // What the handler answered for is booked before the next release: that one is none of its doing.
     this.#books.book(outcome);
     const buried = (burial: Burial | undefined): DrainResult | Promise<DrainResult> => {
-      const whole = this.#withBurial(outcome, flags);
-      if (burial === undefined)
-        return this.#ended(registered, { ...whole, ret: outcome.ret }, flags, started);
+      const whole = this.#withBurial(outcome, call.flags);
+      if (burial === undefined) return this.#ended(registered, { ...whole, ret: outcome.ret }, call);
       health.buried();
       const { position } = burial;
-      return this.#ended(registered, whole, flags, started, [{ position, map, attempts, ...failure }]);
+      return this.#ended(registered, whole, call, [{ position, map, attempts, ...failure }]);
     };
     const refused = (error: unknown): DrainResult | Promise<DrainResult> => {
       this.#trouble.letterRefused(registered, error);
-      return this.#ended(
-        registered,
-        { ...this.#withBurial(outcome, flags), ret: outcome.ret },
-        flags,
-        started,
-      );
+      return this.#ended(registered, { ...this.#withBurial(outcome, call.flags), ret: outcome.ret }, call);
     };
     let burial: Burial | undefined | Promise<Burial>;
     try {
@@ -301,14 +262,13 @@ export class MapDrains {
     } catch (error) {
       return refused(error);
     }
-    return burial instanceof Promise ? burial.then(buried, refused) : buried(burial);
+    return burial instanceof Promise ? waiting(call.turn, burial).then(buried, refused) : buried(burial);
   }
 
   #ended(
     registered: RegisteredHandler,
     outcome: DrainOutcome,
-    flags: number,
-    started: number,
+    { flags, started, turn }: DrainCall,
     deadLetters: readonly BuriedSample[] = [],
   ): DrainResult | Promise<DrainResult> {
     const { ring, counters, oldest, shadows, clock, journal, onEnded } = this.#deps;
@@ -329,7 +289,12 @@ export class MapDrains {
     const follow = (): Promise<void> | undefined => this.#follow(outcome, flags, number);
     if (journal === undefined || drained + discarded + deadLettered === 0)
       return { ...ended, wakeupsQueued: follow() };
-    return this.#checkpoint(journal, ended, follow);
+    const checkpoint = this.#checkpoint(journal, ended, () => {
+      turn?.resume();
+      return follow();
+    });
+    turn?.pause();
+    return checkpoint;
   }
 
   /** What a drain leads to: room for those who wait, and wakeups. */

@@ -50,16 +50,20 @@ export class TimeShare {
     this.#balanceMs -= ms;
   }
 
-  /** The map has nothing to drain: what it was granted lapses, what it overdrew does not. */
-  leave(nowMs: number): void {
+  /**
+   * The map has nothing to drain, or waits for its handler: what it was granted lapses, what it overdrew does not.
+   * @param fairMs what a map that always has something to drain could have had up to now, from whatever beginning
+   */
+  leave(fairMs: number): void {
     this.#balanceMs = Math.min(this.#balanceMs, 0);
-    this.#leftAtMs ??= nowMs;
+    this.#leftAtMs ??= fairMs;
   }
 
-  /** It is in the queue again: what it overdrew is paid by the time that it left to others. */
-  rejoin(nowMs: number): void {
+  /** It is in the queue again: what it overdrew is paid by what it could have had meanwhile. */
+  rejoin(fairMs: number): void {
     if (this.#leftAtMs === undefined) return;
-    if (this.#balanceMs < 0) this.#balanceMs = Math.min(0, this.#balanceMs + (nowMs - this.#leftAtMs));
+    if (this.#balanceMs < 0)
+      this.#balanceMs = Math.min(0, this.#balanceMs + Math.max(0, fairMs - this.#leftAtMs));
     this.#leftAtMs = undefined;
   }
 }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Verdict } from '../../src/ring/index.js';
 import type { DrainScheduler } from '../../src/server/drain-scheduler.js';
 import type { HostedMap } from '../../src/server/hosted-map.js';
+import type { Watcher } from '../../src/server/wakeup-hub.js';
 import type { ManualClock } from '../support/manual-clock.js';
 import { hostMaps, putHandler, store, type HostedMaps } from './hosted.js';
 
@@ -282,24 +283,64 @@ describe('turns', () => {
     expect([calls, map.ring.used]).toEqual([4096, 0]);
   });
 
-  it('are bounded: a run is a series of drains, each with its own number, with the event loop between them', async () => {
+  it('are bounded in time: a run is a series of drains, each with its own number, with the event loop between them', async () => {
     await putHandler(map, () => {
       calls++;
       clock.advance(1);
       return 0;
     });
     for (let i = 0; i < 1000; i++) store(map, 'x');
-    clock.runSoon();
-    // The first turn of a handler that nobody has timed.
-    expect([calls, drains()]).toEqual([256, 1]);
-    clock.runSoon();
-    // At 1 ms a sample, five fit into 5 ms; sixteen is the least.
-    expect([calls, drains()]).toEqual([272, 2]);
-    clock.runAllSoon();
-    expect([calls, drains()]).toEqual([1000, 2 + Math.ceil((1000 - 272) / 16)]);
+    const sizes: number[] = [];
+    for (let before = 0; clock.runSoon() > 0; before = calls) sizes.push(calls - before);
+    // At 1 ms a sample, five fit into the 5 ms of a turn; the first look at the clock is behind the first sample.
+    expect(sizes).toEqual(Array.from({ length: 200 }, () => 5));
+    expect(drains()).toBe(200);
   });
 
-  it('grow for a quick handler, to twice the last one at most and never over the limit', async () => {
+  it('end behind the sample that uses their time up, and never in the middle of one', async () => {
+    const costs = [1, 1, 40, 1, 1, 1, 1, 1];
+    await putHandler(map, () => {
+      clock.advance(costs[calls++]!);
+      return 0;
+    });
+    store(map, ...costs.map(() => 'x'));
+    clock.runSoon();
+    expect([calls, drains(), map.ring.used]).toEqual([3, 1, 5 * 16]);
+    // It has overdrawn 37 ms; nobody else is there, and of the rounds that it owes one leaves it 3 ms.
+    clock.runSoon();
+    expect([calls, drains(), map.ring.used]).toEqual([6, 2, 2 * 16]);
+    clock.runSoon();
+    expect([calls, drains(), map.ring.used]).toEqual([8, 3, 0]);
+  });
+
+  it('cut by time are ordinary drains: each wakes, is booked, and shows as the last drain', async () => {
+    await putHandler(map, () => {
+      clock.advance(2);
+      return 0;
+    });
+    const woken: [bigint, number][] = [];
+    const wakeup: Watcher['wakeup'] = ({ frame }) => woken.push([frame.seq, frame.drained]) > 0;
+    map.watchers.watch({ wakeup }, 0, 0);
+    store(map, ...Array.from({ length: 7 }, () => 'x'));
+    woken.length = 0;
+    clock.runSoon();
+    expect(map.counters).toMatchObject({ drains: 1, drainedSamples: 3, bufferedSamples: 4 });
+    expect(map.handlers.get('h').health.lastDrain).toMatchObject({
+      number: 1,
+      ret: 3,
+      durationMs: 6,
+      stopped: false,
+    });
+    clock.runAllSoon();
+    expect(woken).toEqual([
+      [1n, 3],
+      [2n, 2],
+      [3n, 2],
+    ]);
+    expect(map.counters).toMatchObject({ drains: 3, drainedSamples: 7, bufferedSamples: 0 });
+  });
+
+  it('are bounded in records as well', async () => {
     hosted = hostMaps({ scheduler: { maxTurnSamples: 600 } });
     ({ clock, scheduler } = hosted);
     map = hosted.maps.create('m', { maxEntries: 65536 }).map;
@@ -307,7 +348,21 @@ describe('turns', () => {
     for (let i = 0; i < 4000; i++) store(map, 'x');
     const sizes: number[] = [];
     for (let before = 0; clock.runSoon() > 0; before = calls) sizes.push(calls - before);
-    expect(sizes).toEqual([256, 512, 600, 600, 600, 600, 600, 232]);
+    expect(sizes).toEqual([600, 600, 600, 600, 600, 600, 400]);
+  });
+
+  it('are no matter of a drain that somebody asked for: it takes what the kernel would', async () => {
+    await putHandler(
+      map,
+      () => {
+        calls++;
+        clock.advance(1);
+        return 0;
+      },
+      { manual: true },
+    );
+    for (let i = 0; i < 1000; i++) store(map, 'x');
+    expect(map.drain('h', 0, {})).toMatchObject({ ret: 1000, cut: false });
   });
 
   it('go round: a hot map, filled again and again, keeps no cold one waiting for more than a turn', async () => {

@@ -3,7 +3,7 @@ import { decodeDeadLetter } from '../../src/server/dead-letter-envelope.js';
 import { RingbufdError } from '../../src/server/errors.js';
 import { statusOf } from '../../src/server/handler-table.js';
 import type { HostedMap } from '../../src/server/hosted-map.js';
-import type { DrainResult } from '../../src/server/map-drains.js';
+import type { DrainResult } from '../../src/server/drain-call.js';
 import { completeOnError, type OnErrorInput } from '../../src/server/on-error.js';
 import { records } from '../../src/ring/index.js';
 import type { ManualClock } from '../support/manual-clock.js';

@@ -4,7 +4,7 @@ import { RingbufdError } from '../../src/server/errors.js';
 import type { BatchVerdict } from '../../src/server/handlers/handler.js';
 import type { HostedMap } from '../../src/server/hosted-map.js';
 import { drainErrorKey } from '../../src/server/drain-error-key.js';
-import type { DrainResult } from '../../src/server/map-drains.js';
+import type { DrainResult } from '../../src/server/drain-call.js';
 import { hostMaps, putHandler, store, type HostedMaps } from './hosted.js';
 
 let hosted: HostedMaps;

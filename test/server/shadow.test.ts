@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { SampleHandler } from '../../src/server/handlers/index.js';
 import type { BatchVerdict } from '../../src/server/handlers/handler.js';
 import type { HostedMap } from '../../src/server/hosted-map.js';
-import type { DrainResult } from '../../src/server/map-drains.js';
+import type { DrainResult } from '../../src/server/drain-call.js';
 import { shadowQueueBytes, type ShadowReport } from '../../src/server/shadow.js';
 import type { ManualClock } from '../support/manual-clock.js';
 import { hostMaps, putHandler, store } from './hosted.js';
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 
 type OnSample = SampleHandler['onSample'];
-const drain = (maxTurns?: number): DrainResult => map.drain('h', 0, {}, maxTurns) as DrainResult;
+const drain = (maxTurns?: number): DrainResult => map.drain('h', 0, {}, { maxTurns }) as DrainResult;
 const textOf = (sample: Parameters<OnSample>[0]): string => Buffer.from(sample.copy()).toString();
 const watching =
   (verdict: (text: string) => unknown = () => 0): OnSample =>

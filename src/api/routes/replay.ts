@@ -2,7 +2,7 @@ import type { Daemon } from '../../server/daemon.js';
 import { requireScope } from '../../server/access-control.js';
 import { RingbufdError } from '../../server/errors.js';
 import { drainErrorKey } from '../../server/drain-error-key.js';
-import type { DrainResult } from '../../server/map-drains.js';
+import type { DrainResult } from '../../server/drain-call.js';
 import { jsonBody } from '../body-types.js';
 import { ProblemWithResult } from '../error-handler.js';
 import { ReplayInfo, ReplayProblem, ReplayRequest } from '../handler-schemas.js';

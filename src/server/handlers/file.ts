@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Type, type Static } from 'typebox';
 import type { SampleRun } from '../../ring/index.js';
 import { RingbufdError } from '../errors.js';
+import { waiting } from '../loop-time.js';
 import { isValidName, NAME_RULE } from '../names.js';
 import type {
   BatchHandler,
@@ -102,20 +103,21 @@ class FileHandler implements BatchHandler {
   }
 
   async onRun(run: SampleRun, context: DrainContext): Promise<BatchVerdict> {
+    const { loop } = context;
     try {
-      if (this.#file === undefined) await this.#open(context.incarnation);
+      if (this.#file === undefined) await waiting(loop, this.#open(context.incarnation));
       const { first, last } = this.#newOf(run, context.headPosition);
       this.#skipped += first;
       if (first < run.samples) {
         const bytes = formatRun(this.#format, run, context.headPosition, first);
-        await this.#append(bytes);
+        await waiting(loop, this.#append(bytes));
         this.#samples += run.samples - first;
         this.#bytes += bytes.length;
         this.#after = last;
         this.#isMarked = false;
       }
       // Before the release: a sample that is released will not come again.
-      if (!this.#isMarked) await this.#writeMark();
+      if (!this.#isMarked) await waiting(loop, this.#writeMark());
     } catch (error) {
       throw fileError(error, this.#path);
     }

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { TSchema } from 'typebox';
 import type { Dynptr, ReleasedSoFar, SampleRun, UserRing, Verdict } from '../../ring/index.js';
 import type { Clock } from '../clock.js';
+import type { LoopTime } from '../loop-time.js';
 
 /** What a handler may know of the drain that calls it. */
 export interface DrainContext {
@@ -14,6 +15,8 @@ export interface DrainContext {
   readonly incarnation: string;
   /** Position of the record at the head of the ring when the drain, or this run of it, began. */
   readonly headPosition: bigint;
+  /** Absent: nobody is charged. */
+  readonly loop?: LoopTime | undefined;
 }
 
 /** What a handler occupies outside the daemon's memory, so that two handlers of a map do not share it unawares. */
@@ -77,6 +80,8 @@ export interface WorkerDrain {
   incarnation: string;
   /** Bound on loop turns. */
   maxTurns: number;
+  /** Time that it takes of the daemon's own thread. Absent: nobody is charged. */
+  loop?: LoopTime | undefined;
 }
 
 /** What a drain in a thread came to. */
@@ -84,6 +89,8 @@ export interface WorkerOutcome extends ReleasedSoFar {
   /** Samples released, or a negative errno. */
   ret: number;
   stopped: boolean;
+  /** Its time was used up: there may be more samples. */
+  cut?: boolean;
   error: unknown;
   /** The code was not asked about any sample that it has not answered for: none of them is to blame. */
   notAsked?: boolean;

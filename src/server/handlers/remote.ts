@@ -7,6 +7,7 @@ import { Errno, type ErrnoName, type SampleRun } from '../../ring/index.js';
 import { deliverBodySize, type AnswerFrame, type FailureFrame } from '../../wire/index.js';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
+import { waiting } from '../loop-time.js';
 import type {
   BatchHandler,
   BatchVerdict,
@@ -170,7 +171,7 @@ export class RemoteHandler implements BatchHandler {
       try {
         const span = this.#spanFor(run, consumed);
         given = span.samples;
-        verdict = await this.#deliver(run, span, context);
+        verdict = await waiting(context.loop, this.#deliver(run, span, context));
       } catch (error) {
         this.#noteError(error);
         if (consumed === 0) throw error;

@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkRun } from '../../../src/ring/index.js';
 import type { HostedMap } from '../../../src/server/hosted-map.js';
 import { drainErrorKey } from '../../../src/server/drain-error-key.js';
-import type { DrainResult } from '../../../src/server/map-drains.js';
+import type { DrainResult } from '../../../src/server/drain-call.js';
 import { mountSmall } from '../../support/small-disk.js';
 import { hostMaps, store } from '../hosted.js';
 

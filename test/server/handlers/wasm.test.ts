@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BPF_RB_NO_WAKEUP } from '../../../src/ring/index.js';
+import { systemClock } from '../../../src/server/clock.js';
+import { TurnBudget, TurnPace } from '../../../src/server/turn-budget.js';
 import { store } from '../hosted.js';
 import { until } from '../../support/until.js';
 import { buildWasm, handlerParts, op, type WasmParts } from '../../support/wasm-builder.js';
@@ -65,8 +67,25 @@ describe('a wasm handler', () => {
 
   it('drains no more turns than it is told to', async () => {
     const map = await rig.handled('wasm', { module: HOSTILE }, ['a', 'b', 'c']);
-    expect(await map.drain('h', 0, {}, 2)).toMatchObject({ ret: 2 });
+    expect(await map.drain('h', 0, {}, { maxTurns: 2 })).toMatchObject({ ret: 2, cut: true });
     expect(left(map)).toEqual(['c']);
+  });
+
+  it('charges its map, behind the wait for the thread, too, and not with the wait itself', async () => {
+    const map = await rig.handled('wasm', { module: HOSTILE }, ['a', 'b', 'c']);
+    // Time goes by only while somebody looks at it: each stretch takes 1 ms.
+    let now = 0;
+    const clock = { ...systemClock, nowMs: () => now++ };
+    const stretches: number[] = [];
+    const limits = { maxTurns: 8192, timeMs: Infinity };
+    const turn = new TurnBudget(clock, new TurnPace(), limits, (ms) => stretches.push(ms));
+    turn.resume();
+    const drained = map.drain('h', 0, {}, { turn });
+    turn.pause();
+    const before = stretches.length;
+    expect(await drained).toMatchObject({ ret: 3, cut: false });
+    turn.pause();
+    expect(stretches.length).toBeGreaterThan(before);
   });
 
   it('skips discarded records and counts them', async () => {

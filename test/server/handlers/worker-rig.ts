@@ -7,7 +7,7 @@ import { records } from '../../../src/ring/index.js';
 import { systemClock } from '../../../src/server/clock.js';
 import type { HostedMap } from '../../../src/server/hosted-map.js';
 import { reportLedger } from '../../../src/server/ledger/ledger-report.js';
-import type { DrainResult } from '../../../src/server/map-drains.js';
+import type { DrainResult } from '../../../src/server/drain-call.js';
 import { MapRegistry } from '../../../src/server/map-registry.js';
 import { store } from '../hosted.js';
 

@@ -34,7 +34,7 @@ describe('the ledger of a map', () => {
     store('a', 'one', 'two');
     store('b', 'three');
     store('a', 'four');
-    await map.drain('h', 0, {}, 3);
+    await map.drain('h', 0, {}, { maxTurns: 3 });
     expect(line('a')).toMatchObject({
       drained: { samples: 2 },
       buffered: { samples: 1, bytes: 16 },
@@ -59,7 +59,7 @@ describe('the ledger of a map', () => {
     store('a', 'a longer sample than the others');
     const sent = hashOf('one', 'two and more', '', 'a longer sample than the others');
     expect(line('a').hash).toEqual({ accepted: sent, drained: hashOf(), complete: true });
-    await map.drain('h', 0, {}, 2);
+    await map.drain('h', 0, {}, { maxTurns: 2 });
     expect(line('a').hash).toMatchObject({ drained: hashOf('one', 'two and more') });
     await map.drain('h', 0, {});
     expect(line('a').hash).toMatchObject({ accepted: sent, drained: sent });
@@ -118,7 +118,7 @@ describe('the ledger of a map', () => {
     await putHandler(map, undefined, { manual: true });
     map.states.claim('a', 'anonymous');
     store('a', 'one', 'two');
-    await map.drain('h', 0, {}, 1);
+    await map.drain('h', 0, {}, { maxTurns: 1 });
     small.clock.advance(2000);
     map.states.claim('b', 'anonymous');
     store('b', 'three');
@@ -166,7 +166,7 @@ describe('the ledger of a map', () => {
               if (next.submit) map.intake.submit(holder, chosen.position, new Uint8Array(chosen.size));
               else map.intake.discard(holder, chosen.position);
             } else {
-              await map.drain('h', 0, {}, next.drain);
+              await map.drain('h', 0, {}, { maxTurns: next.drain });
             }
             expect(failing()).toEqual([]);
           }

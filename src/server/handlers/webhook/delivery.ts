@@ -1,6 +1,7 @@
 import { backoffDelay } from '../../backoff.js';
 import type { Clock } from '../../clock.js';
 import { RingbufdError } from '../../errors.js';
+import { waiting } from '../../loop-time.js';
 import type { DrainContext } from '../handler.js';
 import type { WebhookConfig } from './config.js';
 import { AttemptError, type Answer, type Endpoint } from './endpoint.js';
@@ -82,7 +83,8 @@ export class Delivery {
       const pause = Math.max(failure.retryAfterMs, backoffDelay(attempt, backoff, random()));
       if (failure.retryAfterMs > 0) this.#notBeforeMs = clock.nowMs() + failure.retryAfterMs;
       const noTime = clock.nowMs() + pause >= deadlineMs;
-      if (attempt < maxAttempts && !noTime && !this.#stopping) await this.#pause(pause);
+      if (attempt < maxAttempts && !noTime && !this.#stopping)
+        await waiting(context.loop, this.#pause(pause));
       if (attempt >= maxAttempts || noTime || this.#stopping)
         throw this.#failed(
           `${failure.message} (${attempt} ${attempt === 1 ? 'attempt' : 'attempts'})`,
@@ -109,7 +111,8 @@ export class Delivery {
     const timeoutMs = Math.min(this.#config.timeout_ms, deadlineMs - clock.nowMs());
     this.#attempts++;
     try {
-      const answer = await endpoint.post(batch.body, this.#headers(batch, context), timeoutMs);
+      const posted = endpoint.post(batch.body, this.#headers(batch, context), timeoutMs);
+      const answer = await waiting(context.loop, posted);
       this.#lastStatus = answer.status;
       return this.#judge(answer);
     } catch (error) {

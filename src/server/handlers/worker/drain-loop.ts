@@ -35,6 +35,8 @@ export interface LoopResult {
   /** 0, or a negative errno. */
   ret: number;
   stopped: boolean;
+  /** Its time was used up: there may be more samples. */
+  cut?: boolean;
   error?: ThreadError;
   /** The thread holds too much memory, or has lost its way: it is not to be used again. */
   unfit?: boolean;
@@ -84,7 +86,7 @@ export class DrainLoop {
         if (ready === 0) return { ret: 0, stopped: false };
         const stopped = await this.#handleRun(end);
         this.#checkMemory();
-        if (stopped !== undefined) return { ret: 0, stopped };
+        if (stopped !== undefined) return { ret: 0, stopped, cut: !stopped };
       }
     } catch (thrown) {
       return failed(thrown);

@@ -67,6 +67,8 @@ export type ThreadReport =
       /** 0, or a negative errno. */
       ret: number;
       stopped: boolean;
+      /** Its time was used up. */
+      cut?: boolean;
       emitsRefused: number;
       error?: ThreadError;
       /** The thread is not to be used again. */

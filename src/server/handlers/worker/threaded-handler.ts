@@ -3,6 +3,7 @@
  * the thread: a drain that fails leaves the consumer position at the last sample that the code has answered for.
  */
 import { Errno, type ReleasedSoFar, type UserRing } from '../../../ring/index.js';
+import { waiting } from '../../loop-time.js';
 import type { HandlerDeps, WorkerDrain, WorkerHandler, WorkerOutcome } from '../handler.js';
 import { DrainLedger, type ReleasedCounts } from './drain-ledger.js';
 import { EmitCredit, type EmitTarget } from './emit-credit.js';
@@ -115,7 +116,8 @@ export class ThreadedHandler implements WorkerHandler {
     } catch (error) {
       return { ret: -Errno.ENOMEM, ...nothing, stopped: false, error, notAsked: true };
     }
-    const thread = await this.#readyThread();
+    const { loop } = request;
+    const thread = await waiting(loop, this.#readyThread());
     if (!(thread instanceof HandlerThread)) return { ...thread, ...nothing, notAsked: true };
     const ledger = this.#ledger;
     ledger.open(ring.consumerLow);
@@ -126,12 +128,15 @@ export class ThreadedHandler implements WorkerHandler {
     const moved = (): void => {
       if (ring.consumerLow === seen) return;
       seen = ring.consumerLow;
+      loop?.resume();
       const counts = ledger.read(ring);
       if (counts !== undefined) this.#emits.apply(counts.emitted);
       onProgress(counts, counts?.consumerLow);
+      loop?.pause();
+      if (loop?.spent) ledger.askEnd();
     };
     const stopWatching = this.#watch(moved);
-    const answer = await thread.drain(
+    const running = thread.drain(
       ring,
       {
         ctx: JSON.stringify(request.ctx ?? {}),
@@ -144,6 +149,7 @@ export class ThreadedHandler implements WorkerHandler {
       budgetMs,
       moved,
     );
+    const answer = await waiting(loop, running);
     stopWatching();
     if (answer.how !== 'answered') {
       if (answer.how === 'timeout' && answer.abandoned) ring.share(true);
@@ -152,9 +158,9 @@ export class ThreadedHandler implements WorkerHandler {
     const released = ended(ledger, ring);
     this.#emits.end(released.emitted);
     this.#samples += released.drained;
-    const { ret, stopped, error } = await this.#outcomeOf(answer);
+    const { ret, stopped, cut, error } = await waiting(loop, this.#outcomeOf(answer));
     const { drained, discarded, discardedBytes } = released;
-    return { ret: ret === 0 ? drained : ret, drained, discarded, discardedBytes, stopped, error };
+    return { ret: ret === 0 ? drained : ret, drained, discarded, discardedBytes, stopped, cut, error };
   }
 
   wrapUp(): void {
@@ -255,7 +261,7 @@ export class ThreadedHandler implements WorkerHandler {
 
   async #outcomeOf(
     answer: Awaited<ReturnType<HandlerThread['drain']>>,
-  ): Promise<{ ret: number; stopped: boolean; error: unknown }> {
+  ): Promise<{ ret: number; stopped: boolean; cut?: boolean; error: unknown }> {
     switch (answer.how) {
       case 'timeout': {
         this.#thread = undefined;
@@ -269,10 +275,10 @@ export class ThreadedHandler implements WorkerHandler {
         this.#thread = undefined;
         return { ret: -Errno.EIO, stopped: false, error: toError(answer.error) };
       case 'answered': {
-        const { ret, stopped, error, unfit, emitsRefused } = answer.report;
+        const { ret, stopped, cut = false, error, unfit, emitsRefused } = answer.report;
         this.#emitsRefused += emitsRefused;
         if (unfit) await this.#drop();
-        return { ret, stopped, error: error === undefined ? undefined : toError(error) };
+        return { ret, stopped, cut, error: error === undefined ? undefined : toError(error) };
       }
     }
   }
