@@ -53,4 +53,39 @@ describe('a webhook', () => {
     expect(created.body).toMatchObject({ errno: 'EINVAL', code: 'RINGBUFD_ERR_HANDLER_CONFIG' });
     expect(receiver.requests).toHaveLength(0);
   });
+
+  it.each([301, 302, 303, 307, 308])(
+    'does not follow a %i to a private address: nobody connects to it, and the sample stays',
+    async (status) => {
+      // On an address that the operator allows: nothing but the refusal to follow keeps the daemon away.
+      const inside = await Receiver.start({});
+      const redirecting = await Receiver.start({
+        behaviours: [answer(status, { location: inside.url('/admin') })],
+      });
+      try {
+        const map = await allowing.newMap();
+        const { rest } = allowing.daemon;
+        await rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/hook`, {
+          kind: 'webhook',
+          config: { url: redirecting.url(), max_attempts: 3, backoff_min_ms: 1, backoff_max_ms: 1 },
+        });
+        (await allowing.client(map)).output(1, ['kept']);
+        await until(async () => (await rest.showMap(map)).counters.accepted_samples === 1);
+        const answered = await rest.call('POST', `/v1/maps/${map}/drain`, { handler: 'hook' });
+        expect(answered).toMatchObject({ status: 500, body: { errno: 'EIO', drained: 0 } });
+        expect(answered.text).toContain(`HTTP ${status}: redirects are not followed`);
+        // It is flushed and closed: whatever it was about to do has happened.
+        await rest.expect(204, 'DELETE', `/v1/maps/${map}/handlers/hook`);
+        expect(inside.sockets).toHaveLength(0);
+        expect(redirecting.requests).toHaveLength(1);
+        expect((await rest.showMap(map)).counters).toMatchObject({
+          accepted_samples: 1,
+          buffered_samples: 1,
+        });
+      } finally {
+        await redirecting.stop();
+        await inside.stop();
+      }
+    },
+  );
 });
