@@ -67,6 +67,8 @@ class FileHandler implements BatchHandler {
   readonly claim: HandlerClaim;
   readonly #folder: string;
   readonly #path: string;
+  /** Below the data directory: where that is concerns nobody who asks over REST. */
+  readonly #shownPath: string;
   readonly #format: FileFormat;
   readonly #rotateBytes: number;
   readonly #keep: number;
@@ -92,6 +94,7 @@ class FileHandler implements BatchHandler {
     this.claim = { file: name, diskBytes: config.rotate_bytes * (config.keep + 1) };
     this.#folder = join(deps.dataDir, 'out', deps.map);
     this.#path = join(this.#folder, name);
+    this.#shownPath = join('out', deps.map, name);
     this.#format = config.format;
     this.#rotateBytes = config.rotate_bytes;
     this.#keep = config.keep;
@@ -119,7 +122,7 @@ class FileHandler implements BatchHandler {
       // Before the release: a sample that is released will not come again.
       if (!this.#isMarked) await waiting(loop, this.#writeMark());
     } catch (error) {
-      throw fileError(error, this.#path);
+      throw fileError(error, this.#shownPath);
     }
     return { consumed: run.samples, stop: false };
   }
@@ -129,7 +132,7 @@ class FileHandler implements BatchHandler {
       samples: this.#samples,
       bytes: this.#bytes,
       skipped: this.#skipped,
-      path: this.#path,
+      path: this.#shownPath,
       file_bytes: this.#size,
       rotations: this.#rotations,
     };

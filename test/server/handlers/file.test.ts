@@ -57,7 +57,7 @@ describe('the file handler', () => {
       { pos: '32', sample: '' },
       { pos: '40', sample: 'grün' },
     ]);
-    expect(state()).toMatchObject({ samples: 4, rotations: 0, path: path('f.ndjson') });
+    expect(state()).toMatchObject({ samples: 4, rotations: 0, path: 'out/m/f.ndjson' });
     expect(state().bytes).toBe((await stat(path('f.ndjson'))).size);
   });
 
