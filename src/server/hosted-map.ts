@@ -269,6 +269,7 @@ export class HostedMap {
   enableHandler(name: string, enabled: boolean): RegisteredHandler {
     const registered = this.handlers.get(name);
     registered.spec = { ...registered.spec, enabled };
+    this.#shadows.enable(registered, enabled);
     if (enabled) registered.health.reset();
     this.#observer.triggerChanged(this);
     if (enabled) {

@@ -41,7 +41,13 @@ export class MapShadows {
   }
 
   add(registered: RegisteredHandler): void {
-    this.#shadows.set(registered, new Shadow({ ...this.#deps, handler: registered.handler }));
+    const { handler, spec } = registered;
+    this.#shadows.set(registered, new Shadow({ ...this.#deps, handler, enabled: spec.enabled }));
+  }
+
+  /** A shadow may be called or not any more; nothing happens for a handler that is none. */
+  enable(registered: RegisteredHandler, enabled: boolean): void {
+    this.#shadows.get(registered)?.enable(enabled);
   }
 
   /** Resolves when the shadow is not called any more; nothing happens for a handler that is none. */

@@ -51,6 +51,8 @@ export interface ShadowDeps {
   map: string;
   incarnation: string;
   handler: Handler;
+  /** Whether it is called at all: see {@link Shadow.enable}. */
+  enabled: boolean;
   /** Size of its queue: what its ring takes. */
   queueBytes: number;
   counters: MapCounters;
@@ -88,9 +90,11 @@ export class Shadow {
   #scheduled = false;
   #running: Promise<void> | undefined;
   #closed = false;
+  #enabled: boolean;
 
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
+    this.#enabled = deps.enabled;
     this.#ring = createUserRing({ maxEntries: deps.queueBytes }, { mode: 'managed' });
     this.#producer = new Producer(this.#ring);
     this.#consumer = new Consumer(this.#ring);
@@ -98,7 +102,7 @@ export class Shadow {
 
   /** Bytes of records that it could take now. */
   get room(): number {
-    return this.#closed ? 0 : this.#ring.free;
+    return this.#closed || !this.#enabled ? 0 : this.#ring.free;
   }
 
   report(): ShadowReport {
@@ -113,8 +117,22 @@ export class Shadow {
     };
   }
 
+  /**
+   * A shadow that is disabled is not called and counts nothing. What waits for it then is skipped; a run under way ends
+   * by itself. Enabled again, it goes on with what is drained from then on.
+   */
+  enable(enabled: boolean): void {
+    this.#enabled = enabled;
+    if (!enabled && this.#running === undefined) this.#dropQueue();
+  }
+
   /** Samples were released that it does not get to see. */
   skip(samples: number): void {
+    if (!this.#enabled) return;
+    this.#countSkipped(samples);
+  }
+
+  #countSkipped(samples: number): void {
     this.#skipped += samples;
     this.#deps.counters.shadowSkipped += samples;
   }
@@ -122,7 +140,7 @@ export class Shadow {
   /** Copies what fits into its queue. Once something was left out it takes nothing until it has caught up. */
   offer({ position, bytes, samples }: ReleasedRun): void {
     const ring = this.#ring;
-    if (this.#closed) return;
+    if (this.#closed || !this.#enabled) return;
     if (ring.used === 0 && this.#running === undefined) {
       ring.consumerPosition = position;
       ring.producerPosition = position;
@@ -140,7 +158,7 @@ export class Shadow {
   /** The real handler has answered 1 for the sample that ends at `end`. */
   noteStop(end: bigint): void {
     const ring = this.#ring;
-    if (distance(end, ring.producerPosition) < 0n) return;
+    if (!this.#enabled || distance(end, ring.producerPosition) < 0n) return;
     if (distance(ring.consumerPosition, end) > 0n) this.#realStops.add(end);
     // The shadow was quicker, and its verdict was held against a 0.
     else this.#count(0, this.#lastStop === end ? -1 : 1);
@@ -169,7 +187,7 @@ export class Shadow {
     if (this.#closed || this.#running !== undefined) return;
     const { handler, map, incarnation, clock } = this.#deps;
     const maxTurns = handler.shape === 'sample' ? LOOP_RUN_SAMPLES : AWAITED_RUN_SAMPLES;
-    const endAsked = (): boolean => this.#closed;
+    const endAsked = (): boolean => this.#closed || !this.#enabled;
     const request = { handler, ctx: {}, flags: FLAGS, maxTurns, map, incarnation, endAsked };
     const from = this.#ring.consumerPosition;
     const startedMs = clock.nowMs();
@@ -178,6 +196,7 @@ export class Shadow {
       const elapsedMs = clock.nowMs() - startedMs;
       this.#costMs += elapsedMs;
       this.#judge(outcome, from);
+      if (!this.#enabled) this.#dropQueue();
       this.#schedule(handler.shape === 'sample' ? elapsedMs * PAUSE_FACTOR : 0);
     };
     try {
@@ -223,6 +242,19 @@ export class Shadow {
     this.#consumer.end(FLAGS);
     this.#failed += Math.max(0, failed);
     this.#forgetStops(from, this.#ring.consumerPosition);
+  }
+
+  #dropQueue(): void {
+    const run = new SampleRun(this.#ring, AWAITED_RUN_SAMPLES);
+    this.#consumer.begin(FLAGS);
+    for (let more = true; more;) {
+      const waiting = this.#consumer.peekRun(run, Infinity);
+      more = waiting > 0;
+      if (more) this.#consumer.releaseRun(run, waiting);
+    }
+    this.#consumer.end(FLAGS);
+    this.#countSkipped(this.#consumer.report.drained);
+    this.#realStops.clear();
   }
 
   /** @returns verdicts 1 of the real handler in that part of the queue */

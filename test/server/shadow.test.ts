@@ -30,8 +30,8 @@ const watching =
     return verdict(text) as 0 | 1;
   };
 
-async function putShadow(onSample: OnSample, name = 's'): Promise<void> {
-  const spec = { kind: 'count', config: {}, trigger: { mode: 'manual' }, shadow: true } as const;
+async function putShadow(onSample: OnSample, name = 's', enabled = true): Promise<void> {
+  const spec = { kind: 'count', config: {}, trigger: { mode: 'manual' }, shadow: true, enabled } as const;
   const { registered } = await map.putHandler(name, spec);
   Object.assign(registered.handler, { onSample });
 }
@@ -82,6 +82,62 @@ describe('a shadow', () => {
     // b: 1 against 0; d: both 1; e: 0 against 1.
     expect(report()).toMatchObject({ calls: 6, differed: 2 });
     expect(map.counters.shadowDiffered).toBe(2);
+  });
+
+  it('that is disabled is not called: what waits for it is skipped, and what is drained meanwhile is not counted', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    await putShadow(watching());
+    store(map, 'a', 'b');
+    drain();
+    map.enableHandler('s', false);
+    settle();
+    store(map, 'c');
+    drain();
+    settle();
+    expect(seen).toEqual([]);
+    expect(report()).toMatchObject({ calls: 0, skipped: 2, queued_bytes: 0 });
+    map.enableHandler('s', true);
+    store(map, 'd');
+    drain();
+    settle();
+    expect(seen).toEqual(['d']);
+    expect(report()).toMatchObject({ calls: 1, skipped: 2 });
+  });
+
+  it('that is registered as disabled waits until it is enabled', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    await putShadow(watching(), 's', false);
+    store(map, 'a');
+    drain();
+    settle();
+    expect([seen, report().skipped]).toEqual([[], 0]);
+    map.enableHandler('s', true);
+    store(map, 'b');
+    drain();
+    settle();
+    expect(seen).toEqual(['b']);
+  });
+
+  it('that is disabled during a run of its own ends behind it', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    let finish = (): void => undefined;
+    await putShadow(() => 0);
+    Object.assign(map.handlers.get('s').handler, {
+      shape: 'batch',
+      maxRunBytes: 2,
+      async onRun(run: { samples: number }): Promise<BatchVerdict> {
+        seen.push(`run of ${run.samples}`);
+        await new Promise<void>((done) => (finish = done));
+        return { consumed: run.samples, stop: false };
+      },
+    });
+    store(map, 'a', 'b', 'c', 'd');
+    drain();
+    clock.runAllSoon();
+    map.enableHandler('s', false);
+    finish();
+    await expect.poll(() => report().queued_bytes).toBe(0);
+    expect([seen, report()]).toMatchObject([['run of 2'], { calls: 2, skipped: 2 }]);
   });
 
   it('reports what it costs, and takes a fifth of the loop at most', async () => {
