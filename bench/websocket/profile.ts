@@ -45,8 +45,8 @@ try {
       median(tries.map((one) => one[column]!)),
     );
     console.log(
-      `${name.padEnd(20)} ${rate!.toFixed(2)} M samples/s  ${frames!.toFixed(0)} frames/s  loop ${loop!.toFixed(1)} µs a frame, ` +
-        `all threads ${all!.toFixed(1)} µs; server ${busy!.toFixed(0)} %, producers ${clientBusy!.toFixed(0)} % of a core`,
+      `${name.padEnd(20)} ${rate!.toFixed(2)} M samples/s  ${frames!.toFixed(0)} frames/s  loop ${loop!.toPrecision(3)} µs a frame, ` +
+        `all threads ${all!.toPrecision(3)} µs; server ${busy!.toFixed(0)} %, producers ${clientBusy!.toFixed(0)} % of a core`,
     );
   }
 } finally {

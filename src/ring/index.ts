@@ -45,7 +45,7 @@ export {
   type UserRingAttributes,
 } from './user-ring.js';
 export { joinHalves } from './position.js';
-export { Producer, type ReservationOffset } from './producer.js';
+export { MESSAGE_HEAD_BYTES, Producer, type ReservationOffset } from './producer.js';
 export {
   Consumer,
   type DrainReport,

@@ -43,6 +43,9 @@ import type { UserRing } from './user-ring.js';
  */
 export type ReservationOffset = number;
 
+/** Bytes before the record in a message of {@link Producer.outputMessage}. */
+export const MESSAGE_HEAD_BYTES = 16;
+
 export class Producer {
   readonly #ring: UserRing;
   readonly #mask: number;
@@ -136,6 +139,34 @@ export class Producer {
     this.#copyIn(words[PRODUCER_POS_WORD]! & this.#mask, run);
     // Pairs with the load of the producer position in the consumer's peek: the records are complete before they show.
     advance(words, PRODUCER_POS_WORD, run.length, shared);
+    return 0;
+  }
+
+  /**
+   * {@link outputRun} for the one record that lies in a message behind a head of {@link MESSAGE_HEAD_BYTES}: an array of its
+   * own for the record would cost more than all the rest. The message is copied as a whole, and what its head has covered
+   * is put back.
+   * @param message whose record was checked with isOneRecord
+   * @returns 0 or -ENOSPC
+   */
+  outputMessage(message: Uint8Array): number {
+    const size = message.length - MESSAGE_HEAD_BYTES;
+    if (size > this.#room || size > this.#ring.size) return -Errno.ENOSPC;
+    const { words, bytes, shared } = this.#ring;
+    const offset = words[PRODUCER_POS_WORD]! & this.#mask;
+    // A thread that drains would see the head where records are. Before the data area the producer page is empty.
+    if (shared || offset + size > this.#mask + 1) return this.outputRun(message.subarray(MESSAGE_HEAD_BYTES));
+    const head = DATA_WORD + ((offset - MESSAGE_HEAD_BYTES) >> 2);
+    const first = words[head]!;
+    const second = words[head + 1]!;
+    const third = words[head + 2]!;
+    const fourth = words[head + 3]!;
+    bytes.set(message, DATA_OFFSET + offset - MESSAGE_HEAD_BYTES);
+    words[head] = first;
+    words[head + 1] = second;
+    words[head + 2] = third;
+    words[head + 3] = fourth;
+    advance(words, PRODUCER_POS_WORD, size, shared);
     return 0;
   }
 

@@ -39,17 +39,19 @@ export function checkRun(run: DataView, ringSize: number): number {
 }
 
 /**
- * Whether a run is one good record and nothing else: {@link checkRun} would answer 1. For frames of one sample, where making
- * a DataView would cost more than the check.
+ * Whether the bytes from `at` on are one good record and nothing else: {@link checkRun} would answer 1. For frames of one
+ * sample, where making a view of the record would cost more than the check.
  */
-export function isOneRecord(run: Uint8Array, ringSize: number): boolean {
-  const { length: end } = run;
-  if (end < BPF_RINGBUF_HDR_SZ || end > ringSize) return false;
+export function isOneRecord(bytes: Uint8Array, at: number, ringSize: number): boolean {
+  const size = bytes.length - at;
+  if (size < BPF_RINGBUF_HDR_SZ || size > ringSize) return false;
   // What is set in the top byte is BUSY, DISCARD, or more than a dynptr holds.
-  if ((run[3]! | run[4]! | run[5]! | run[6]! | run[7]!) !== 0) return false;
-  const length = run[0]! | (run[1]! << 8) | (run[2]! << 16);
-  if (((length + ROUND_UP) & ~7) !== end) return false;
-  for (let at = BPF_RINGBUF_HDR_SZ + length; at < end; at++) if (run[at] !== 0) return false;
+  if ((bytes[at + 3]! | bytes[at + 4]! | bytes[at + 5]! | bytes[at + 6]! | bytes[at + 7]!) !== 0)
+    return false;
+  const length = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
+  if (((length + ROUND_UP) & ~7) !== size) return false;
+  for (let rest = at + BPF_RINGBUF_HDR_SZ + length; rest < bytes.length; rest++)
+    if (bytes[rest] !== 0) return false;
   return true;
 }
 

@@ -1,30 +1,31 @@
-import { checkRun, Errno, isOneRecord, prefixThatFits, skipRecords } from '../ring/index.js';
+import { checkRun, Errno, prefixThatFits, skipRecords } from '../ring/index.js';
 import {
   CloseCode,
-  decodeClientFrame,
-  decodeClientJson,
+  FRAME_HEADER_SIZE,
   isFrameError,
   Op,
   type ClientFrame,
-  type CommitFrame,
   type FrameError,
   type OutputFrame,
   type SubmitFrame,
   type WakeupFrame,
   type WatchFrame,
-  type WriteFrame,
 } from '../wire/index.js';
 import type { EncodedFrame } from './encoded-frame.js';
 import { RingbufdError } from './errors.js';
 import { Outbox, type FrameDialect } from './outbox.js';
-import { opsOfMode, reservationReasons, SUBMIT_OVERHEAD } from './frame-rules.js';
+import {
+  decodeMessage,
+  isSmallOutput,
+  opsOfMode,
+  reservationReasons,
+  SUBMIT_OVERHEAD,
+} from './frame-rules.js';
 import { judgeOutput } from './producer-states.js';
 import { ProducerSession, type SessionOptions } from './producer-session.js';
 import type { SessionSocket } from './session-socket.js';
 import type { Watcher } from './wakeup-hub.js';
-import { welcomeOf } from './welcome-frame.js';
-
-const utf8 = new TextDecoder();
+import { errorOf, infoOf, welcomeOf, type Request } from './session-frames.js';
 
 /**
  * One connection that speaks `ringbuf.v1` or `ringbuf.v1.json`, as a state machine over frames. Protocol rules:
@@ -33,9 +34,13 @@ const utf8 = new TextDecoder();
 export class FrameSession extends ProducerSession implements Watcher {
   readonly #dialect: FrameDialect;
   readonly #outbox: Outbox;
+  /** Whether OUTPUT comes as binary runs here. */
+  readonly #takesRuns: boolean;
   /** Number of the OUTPUT that an ERROR left open: every other one is ignored until it comes again. 0: none. */
   #open = 0;
   #ackDue = false;
+  /** Since the ACK is due, more was stored than the map was told of. */
+  #changedMore = false;
   readonly #flushAckSoon = (): void => this.#flushAck();
   /** Last OUTPUT that this client was told to be acknowledged. */
   #toldSeq = 0;
@@ -48,11 +53,41 @@ export class FrameSession extends ProducerSession implements Watcher {
   constructor(socket: SessionSocket, options: SessionOptions, dialect: FrameDialect) {
     super(socket, options);
     this.#dialect = dialect;
+    this.#takesRuns = dialect === 'binary' && this.map.attributes.mode === 'managed';
     this.#outbox = new Outbox(socket, dialect, options.maxQueuedBytes, () => {
       options.onSlow();
       this.fence();
     });
     this.#greet();
+  }
+
+  /**
+   * The frame that most producers send most of the time, an OUTPUT of one small sample that fits, is known without making
+   * an object for it. Anything else, right or wrong, is for {@link handle}.
+   */
+  override message(data: Uint8Array, isBinary: boolean): void {
+    const { state, map } = this;
+    const seq = state.lastSeq + 1;
+    const size = data.length - FRAME_HEADER_SIZE;
+    if (
+      this.#takesRuns &&
+      isBinary &&
+      this.#open === 0 &&
+      state.partial === 0 &&
+      this.listens &&
+      isSmallOutput(data, seq, map.ring.size) &&
+      size <= map.waiting.roomForNewcomers
+    ) {
+      // A journal has to know of each, and owes no ACK yet.
+      const more = this.#ackDue;
+      if (map.journal === undefined) this.#oweAck();
+      map.intake.storeFrame(data, this.line, more);
+      this.#changedMore ||= more;
+      state.stored(1, size, map.ring);
+      this.#accepted(seq);
+    } else {
+      super.message(data, isBinary);
+    }
   }
 
   override closing(): boolean {
@@ -89,7 +124,7 @@ export class FrameSession extends ProducerSession implements Watcher {
   }
 
   protected override handle(data: Uint8Array, isBinary: boolean): void {
-    const frame = this.#decode(data, isBinary);
+    const frame = decodeMessage(this.#dialect, data, isBinary, this.options.maxFrameBytes);
     if (isFrameError(frame)) {
       this.#badFrame(frame);
       return;
@@ -112,15 +147,6 @@ export class FrameSession extends ProducerSession implements Watcher {
       if (reason !== undefined) this.map.counters.refuse(error.errno, reason);
       this.#error(frame, error);
     }
-  }
-
-  #decode(data: Uint8Array, isBinary: boolean): ClientFrame | FrameError {
-    if (this.#dialect === 'binary') {
-      if (isBinary) return decodeClientFrame(data);
-      return wrongMessageType('a text message on ringbuf.v1, where frames are binary messages');
-    }
-    if (!isBinary) return decodeClientJson(utf8.decode(data), this.options.maxFrameBytes);
-    return wrongMessageType('a binary message on ringbuf.v1.json, where frames are text messages');
   }
 
   #handleOther(frame: Exclude<ClientFrame, OutputFrame>): void {
@@ -149,13 +175,13 @@ export class FrameSession extends ProducerSession implements Watcher {
         this.#watch(frame);
         return;
       case Op.QUERY:
-        this.#info(frame.seq);
+        this.#outbox.send(infoOf(this.map, frame.seq));
         return;
       case Op.WRITE:
-        this.#write(frame);
+        this.map.intake.write(Number(frame.offset), frame.bytes);
         break;
       case Op.COMMIT:
-        this.#commit(frame);
+        this.map.intake.commit(frame.producerPos);
         break;
     }
     this.#done(frame.seq);
@@ -176,20 +202,6 @@ export class FrameSession extends ProducerSession implements Watcher {
     }
     this.#done(frame.seq);
     this.map.watchers.watch(this, frame.minFree, this.map.drainNumber);
-  }
-
-  #write(frame: WriteFrame): void {
-    const result = this.map.intake.write(Number(frame.offset), frame.bytes);
-    if (result === 0) return;
-    this.map.counters.refuse('EINVAL', 'bad_argument');
-    throw new RingbufdError(
-      'BAD_ARGUMENT',
-      `offset ${frame.offset} + ${frame.bytes.length} bytes is past ${2 * this.map.ring.size}, twice the ring size`,
-    );
-  }
-
-  #commit(frame: CommitFrame): void {
-    this.map.intake.commit(frame.producerPos);
   }
 
   /** OUTPUT: sequence rules, then the whole run checked, then stored as far as it fits. */
@@ -227,7 +239,7 @@ export class FrameSession extends ProducerSession implements Watcher {
       map.journal?.touch(state);
       state.partial = 0;
     }
-    const records = isOneRecord(run, map.ring.size) ? 1 : checkRun(viewOf(run), map.ring.size);
+    const records = checkRun(viewOf(run), map.ring.size);
     if (records < 0 || (frame.atomic && run.length > map.ring.size)) {
       const malformed = records === -Errno.EINVAL;
       map.counters.refuse(malformed ? 'EINVAL' : 'E2BIG', malformed ? 'bad_run' : 'never_fits');
@@ -303,6 +315,9 @@ export class FrameSession extends ProducerSession implements Watcher {
     if (!this.#ackDue) return;
     this.#ackDue = false;
     this.#ack();
+    if (!this.#changedMore) return;
+    this.#changedMore = false;
+    this.map.intake.changed();
   }
 
   #ack(): void {
@@ -323,13 +338,6 @@ export class FrameSession extends ProducerSession implements Watcher {
     else journal.wait({ durable: () => this.#done(frame.seq) });
   }
 
-  /** On a journalled map data that is drained and not yet given back still takes its room. */
-  #info(seq: bigint): void {
-    const { producerPosition: producerPos, freedPosition: consumerPos, size } = this.map.ring;
-    const availData = BigInt.asUintN(64, producerPos - consumerPos);
-    this.#outbox.send({ op: Op.INFO, seq, availData, ringSize: BigInt(size), consumerPos, producerPos });
-  }
-
   #badFrame(error: FrameError): void {
     const isOutput = error.op === Op.OUTPUT && error.errno === 'EINVAL';
     if (isOutput && this.#open !== 0 && Number(error.seq) !== this.#open) {
@@ -345,21 +353,9 @@ export class FrameSession extends ProducerSession implements Watcher {
     if (error.errno === 'EPROTO') this.#end(CloseCode.PROTOCOL_ERROR, `EPROTO: ${error.message}`);
   }
 
-  #error(request: { op: number; seq: bigint | number }, error: RingbufdError): void {
+  #error(request: Request, error: RingbufdError): void {
     this.#flushAck();
-    const { producerPosition, freedPosition } = this.map.ring;
-    const isDue = request.op === Op.OUTPUT && Number(request.seq) === this.state.lastSeq + 1;
-    this.#outbox.send({
-      op: Op.ERROR,
-      request: request.op,
-      errno: error.errnoNumber,
-      seq: BigInt(request.seq),
-      accepted: isDue ? this.state.partial : 0,
-      retryAfterMs: error.retryAfterMs,
-      producerPos: producerPosition,
-      consumerPos: freedPosition,
-      message: error.detail,
-    });
+    this.#outbox.send(errorOf(request, error, this.map, this.state));
   }
 
   #end(code: number, reason: string): void {
@@ -392,8 +388,4 @@ export class FrameSession extends ProducerSession implements Watcher {
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
   return new DataView(buffer, byteOffset, byteLength);
-}
-
-function wrongMessageType(message: string): FrameError {
-  return { error: 'FRAME_BAD_FIELD', message, op: 0, seq: 0n, errno: 'EPROTO' };
 }

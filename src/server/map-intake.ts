@@ -4,6 +4,7 @@
  */
 import type { Producer } from '../ring/index.js';
 import { checkRun, Errno, recordSize, type ReservationOffset, type UserRing } from '../ring/index.js';
+import { FRAME_HEADER_SIZE } from '../wire/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
 import type { EmitTarget } from './handlers/index.js';
@@ -78,6 +79,29 @@ export class MapIntake {
     this.#ledger.beforeStore();
     this.#producer.outputRun(run);
     this.stored(records, run.length, line);
+  }
+
+  /**
+   * {@link store} for the one record of an OUTPUT frame.
+   * @param frame whose record was checked and fits
+   * @param more whether such a record was stored in the same turn of the event loop: what only has to be done once a turn
+   *   is done then, and {@link changed} is to be called behind the last one
+   */
+  storeFrame(frame: Uint8Array, line: LedgerLine, more: boolean): void {
+    const bytes = frame.length - FRAME_HEADER_SIZE;
+    this.#ledger.beforeStore();
+    this.#producer.outputMessage(frame);
+    this.#counters.acceptedSamples++;
+    this.#counters.acceptedBytes += bytes;
+    this.#ledger.accepted(line, 1, bytes);
+    if (more) return;
+    this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.callbackMs());
+    this.#deps.onChanged();
+  }
+
+  /** There may be more to drain than when that was last said. */
+  changed(): void {
+    this.#deps.onChanged();
   }
 
   /** Books what was stored, here or by the queue of waiting connections. */
@@ -218,14 +242,18 @@ export class MapIntake {
 
   /**
    * Raw bytes into a direct map's data area.
-   * @returns 0 or -EINVAL outside the double mapping
+   * @throws RingbufdError BAD_ARGUMENT outside the double mapping
    */
-  write(offset: number, bytes: Uint8Array): number {
-    const result = this.#producer.write(offset, bytes);
-    if (result !== 0) return result;
+  write(offset: number, bytes: Uint8Array): void {
+    if (this.#producer.write(offset, bytes) !== 0) {
+      this.#counters.refuse('EINVAL', 'bad_argument');
+      throw new RingbufdError(
+        'BAD_ARGUMENT',
+        `offset ${offset} + ${bytes.length} bytes is past ${2 * this.#ring.size}, twice the ring size`,
+      );
+    }
     this.#counters.rawWrites++;
     this.#deps.onChanged();
-    return 0;
   }
 
   /** A raw producer position for a direct map. */

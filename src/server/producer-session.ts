@@ -93,6 +93,11 @@ export abstract class ProducerSession implements SocketEvents, ConnectedProducer
     return this.options.label;
   }
 
+  /** Whether a message is handled the moment it comes: the session has not ended and waits for nothing. */
+  protected get listens(): boolean {
+    return !this.#fenced && !this.gate.shut;
+  }
+
   message(data: Uint8Array, isBinary: boolean): void {
     if (this.#fenced) this.map.counters.refuse('EBUSY', 'fenced');
     else this.gate.message(data, isBinary);

@@ -99,6 +99,19 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame | FrameError {
 }
 
 /**
+ * Whether a message is the OUTPUT `seq` without flags, with its header in order: all that {@link decodeClientFrame} would
+ * say of it, without an object for each.
+ */
+export function isPlainOutput(bytes: Uint8Array, seq: number): boolean {
+  return (
+    bytes.length >= FRAME_HEADER_SIZE &&
+    bytes[0] === Op.OUTPUT &&
+    (bytes[1]! | bytes[2]! | bytes[3]! | bytes[4]! | bytes[5]! | bytes[6]! | bytes[7]!) === 0 &&
+    readU32(bytes, 12) * 2 ** 32 + readU32(bytes, 8) === seq
+  );
+}
+
+/**
  * Reads one binary message of the daemon, for the SDK. As forgiving as it can be towards a newer daemon: flag bits and
  * trailing body bytes that it does not know are ignored.
  */

@@ -37,7 +37,7 @@ export {
   type WelcomeLimits,
   type WriteFrame,
 } from './frames.js';
-export { decodeClientFrame, decodeServerFrame } from './decode.js';
+export { decodeClientFrame, decodeServerFrame, isPlainOutput } from './decode.js';
 export { encodeClientFrame, encodeServerFrame, writeOutputHeader } from './encode.js';
 export { decodeClientJson, encodeServerJson } from './json.js';
 export { buildOutputFrame, buildRun, runSize } from './run-builder.js';

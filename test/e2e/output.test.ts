@@ -4,6 +4,7 @@ import { Errno } from '../../src/ring/index.js';
 import { buildOutputFrame, decodeServerFrame, isFrameError, Op, Subprotocol } from '../../src/wire/index.js';
 import type { RawClient } from '../support/raw-client.js';
 import { clientFrame, Opcode, upgradeRequest } from '../support/raw-socket.js';
+import { until } from '../support/until.js';
 import { useDaemon } from '../support/use-daemon.js';
 
 /** A sample whose record takes 1 KiB: four fill the ring. */
@@ -211,6 +212,22 @@ describe('OUTPUT', () => {
     }
     expect(acks.length).toBeLessThanOrEqual(5);
     expect((await test.daemon.rest.peek(map)).length).toBe(100);
+  });
+
+  it('a trigger that waits for more bytes than one frame has sees all frames of one TCP write', async () => {
+    const map = await test.newMap({ max_entries: 65536 });
+    const count = { kind: 'count', config: {}, trigger: { mode: 'auto', min_bytes: 1600 } };
+    await test.daemon.rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/counter`, count);
+    const raw = await test.raw();
+    raw.write(upgradeRequest(test.daemon.host, `/v1/maps/${map}/produce`, { protocol: Subprotocol.BINARY }));
+    await raw.head();
+    await raw.frame();
+    raw.write(
+      ...Array.from({ length: 100 }, (_, i) =>
+        clientFrame(Opcode.BINARY, buildOutputFrame(i + 1, [Buffer.from('x')])),
+      ),
+    );
+    await until(async () => (await test.daemon.rest.showMap(map)).counters.drained_samples === 100);
   });
 
   it('an ACK is sent before the ERROR that follows it in the same read', async () => {

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MESSAGE_HEAD_BYTES } from '../../src/ring/index.js';
+import { FRAME_HEADER_SIZE } from '../../src/wire/index.js';
 import { BUSY, DISCARD, drainAll, pattern, pokeConsumer, pokeProducer, rawRing, runOf } from './raw.js';
 
 describe('reserve', () => {
@@ -153,6 +155,56 @@ describe('outputRun', () => {
     expect(raw.ring.used).toBe(4096);
     expect(raw.producer.outputRun(runOf([new Uint8Array(0)]))).toBe(-28);
     expect(raw.producer.outputRun(new Uint8Array(0))).toBe(0);
+  });
+});
+
+describe('outputMessage', () => {
+  it('stores the record behind the head of a message as outputRun does, and leaves everything else as it was', () => {
+    fc.assert(
+      fc.property(
+        // The start of the data area and its end, where a record is cut, as often as the middle.
+        fc.oneof(
+          fc.constantFrom(0, 8, 16, 24),
+          fc.nat(511).map((words) => 8 * words),
+        ),
+        fc.array(fc.uint8Array({ maxLength: 200, size: 'max' }), { minLength: 1, maxLength: 12 }),
+        fc.nat(7),
+        fc.boolean(),
+        (start, payloads, alignment, shared) => {
+          const options = {
+            mode: 'managed' as const,
+            consumer: BigInt(start),
+            producer: BigInt(start),
+            shared,
+          };
+          const [message, run] = [rawRing(4096, options), rawRing(4096, options)];
+          for (const { bytes } of [message, run])
+            for (let index = 0x2000; index < bytes.length; index++) bytes[index] = index;
+          for (const payload of payloads) {
+            const record = runOf([payload]);
+            const chunk = new Uint8Array(alignment + MESSAGE_HEAD_BYTES + record.length).fill(0xcc);
+            chunk.set(record, alignment + MESSAGE_HEAD_BYTES);
+            expect(message.producer.outputMessage(chunk.subarray(alignment))).toBe(0);
+            expect(run.producer.outputRun(record)).toBe(0);
+          }
+          expect(Buffer.compare(message.bytes, run.bytes)).toBe(0);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('stores nothing when the record does not fit', () => {
+    const raw = rawRing(4096, { mode: 'managed' });
+    expect(raw.producer.outputRun(runOf([new Uint8Array(4072)]))).toBe(0);
+    const before = raw.bytes.slice();
+    expect(raw.producer.outputMessage(new Uint8Array(MESSAGE_HEAD_BYTES + 24))).toBe(-28);
+    expect(Buffer.compare(raw.bytes, before)).toBe(0);
+    expect(raw.producer.outputMessage(new Uint8Array(MESSAGE_HEAD_BYTES + 16))).toBe(0);
+  });
+
+  it('has the head that a frame has', () => {
+    expect(MESSAGE_HEAD_BYTES).toBe(FRAME_HEADER_SIZE);
   });
 });
 

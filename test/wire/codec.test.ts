@@ -6,6 +6,8 @@ import {
   encodeClientFrame,
   encodeServerFrame,
   isFrameError,
+  isPlainOutput,
+  Op,
   type ClientFrame,
   type FrameError,
   type ServerFrame,
@@ -53,6 +55,38 @@ function expectFrameOrError(result: ClientFrame | ServerFrame | FrameError, inpu
 }
 
 const alignment = fc.nat(7);
+
+describe('a plain OUTPUT', () => {
+  it('is known without decoding it, whole or mutated, by its own number and by no other', () => {
+    const outputs = fc.record({
+      op: fc.constant(Op.OUTPUT),
+      seq: fc.oneof(
+        fc.integer({ min: 1, max: 2 ** 33 }),
+        fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      ),
+      atomic: fc.boolean(),
+      resend: fc.boolean(),
+      run: fc.uint8Array({ maxLength: 16 }),
+    });
+    const change = fc.option(fc.tuple(fc.nat(15), fc.nat(255)), { nil: undefined });
+    let known = 0;
+    fc.assert(
+      fc.property(outputs, change, fc.nat(16), (frame, changed, cut) => {
+        const whole = encodeClientFrame(frame);
+        if (changed !== undefined) whole[changed[0]] = changed[1];
+        const bytes = whole.subarray(0, cut < 16 ? whole.length : cut);
+        const decoded = decodeClientFrame(bytes);
+        const isPlain =
+          !isFrameError(decoded) && decoded.op === Op.OUTPUT && !decoded.atomic && !decoded.resend;
+        if (isPlain) known++;
+        for (const seq of [frame.seq, frame.seq + 1, frame.seq - 1, isPlain ? decoded.seq : 1])
+          expect(isPlainOutput(bytes, seq)).toBe(isPlain && decoded.seq === seq);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(known).toBeGreaterThan(100);
+  });
+});
 
 describe('what a producer encodes', () => {
   it('is decoded to the same frame, at any alignment', () => {
