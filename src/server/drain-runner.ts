@@ -169,7 +169,7 @@ async function drainRuns(
       onProgress(consumer.report, ring.consumerLow);
       if (verdict.stop) consumer.markStopped();
       error = verdict.error;
-      unanswered = error === undefined ? 0 : run.samples - consumed;
+      unanswered = error === undefined ? 0 : Math.min(verdict.failed ?? Infinity, run.samples - consumed);
       if (error !== undefined) ret = errnoOf(error);
       if (error !== undefined || verdict.stop || consumed < run.samples || request.endAsked?.()) break;
       if (turn === undefined) continue;

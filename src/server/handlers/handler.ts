@@ -50,6 +50,8 @@ export interface BatchVerdict {
   stop: boolean;
   /** What failed behind the samples that were consumed: it ends the drain, with its errno. */
   error?: unknown;
+  /** With `error`: how many of the samples behind those that were consumed it is about; absent: all of them. */
+  failed?: number;
 }
 
 export interface BatchHandler {

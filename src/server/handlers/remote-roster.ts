@@ -14,6 +14,17 @@ export interface RemoteClient {
   hangUp(code: number, reason: string): void;
 }
 
+/** An answer that a client has not given yet. */
+export interface OwedAnswer {
+  number: bigint;
+  bytes: number;
+  /** Position of the first sample, and how many there are. */
+  position: bigint;
+  samples: number;
+  /** The delivery was given up. */
+  overdue: boolean;
+}
+
 /** A client's place, from attaching to the end of its connection. */
 export class Seat {
   readonly client: RemoteClient;
@@ -23,7 +34,7 @@ export class Seat {
   /** Number of the last delivery that it was given, 0n before the first. */
   lastNumber = 0n;
   /** The delivery that it has not answered yet; overdue once that delivery was given up. */
-  owed: { number: bigint; bytes: number; overdue: boolean } | undefined;
+  owed: OwedAnswer | undefined;
 
   constructor(client: RemoteClient, creditBytes: number) {
     this.client = client;
@@ -56,6 +67,22 @@ export class Roster {
 
   [Symbol.iterator](): IterableIterator<Seat> {
     return this.#seats[Symbol.iterator]();
+  }
+
+  /** Whether there are clients, and each of them owes an answer to a delivery that was given up. */
+  get allOverdue(): boolean {
+    return this.#seats.length > 0 && this.#seats.every(({ owed }) => owed?.overdue === true);
+  }
+
+  /**
+   * Samples of the smallest delivery that a client owes an answer to and that started at `position`.
+   * @returns `undefined` when there is none
+   */
+  overdueAt(position: bigint): number | undefined {
+    const sizes = this.#seats.flatMap(({ owed }) =>
+      owed?.overdue === true && owed.position === position ? [owed.samples] : [],
+    );
+    return sizes.length === 0 ? undefined : Math.min(...sizes);
   }
 
   add(seat: Seat): void {

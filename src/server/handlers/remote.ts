@@ -56,9 +56,10 @@ interface PendingDelivery {
   reject: (error: RingbufdError) => void;
 }
 
-/** A verdict on the first samples of a run whose rest failed: the failure must not undo what was answered. */
-interface PartialVerdict extends BatchVerdict {
-  error?: unknown;
+/** A drain that waits until a client is there that owes nothing. */
+interface WaitingDrain {
+  cancelTimer: () => void;
+  resolve: () => void;
 }
 
 export class RemoteHandler implements BatchHandler {
@@ -71,6 +72,7 @@ export class RemoteHandler implements BatchHandler {
   readonly #roster = new Roster();
   #ctx: Uint8Array = NO_CTX;
   #pending: PendingDelivery | undefined;
+  #waiting: WaitingDrain | undefined;
   /** Body bytes of the delivery that nobody could take. */
   #refusedBytes: number | undefined;
   #lastNumber = 0n;
@@ -111,6 +113,7 @@ export class RemoteHandler implements BatchHandler {
     const { owed } = seat;
     this.#roster.remove(seat);
     seat.owed = undefined;
+    this.#lookAgain();
     if (this.#pending?.seat !== seat || owed === undefined) return;
     this.#finish().reject(
       new RingbufdError(
@@ -163,19 +166,23 @@ export class RemoteHandler implements BatchHandler {
     this.#ctx = json === '{}' ? NO_CTX : new TextEncoder().encode(json);
   }
 
-  async onRun(run: SampleRun, context: DrainContext): Promise<PartialVerdict> {
+  async onRun(run: SampleRun, context: DrainContext): Promise<BatchVerdict> {
     let consumed = 0;
     while (consumed < run.samples) {
-      let given: number;
+      let given = 0;
       let verdict: BatchVerdict;
       try {
+        if (consumed === 0) {
+          given = this.#hungSamples(run, context) ?? 0;
+          if (given > 0) await waiting(context.loop, this.#untilSomebodyIsFree(given));
+        }
         const span = this.#spanFor(run, consumed);
         given = span.samples;
         verdict = await waiting(context.loop, this.#deliver(run, span, context));
       } catch (error) {
         this.#noteError(error);
-        if (consumed === 0) throw error;
-        return { consumed, stop: false, error };
+        // The failure must not undo what was answered.
+        return { consumed, stop: false, error, ...(given > 0 && { failed: given }) };
       }
       consumed += verdict.consumed;
       if (verdict.stop || verdict.consumed < given || this.#wrappingUp)
@@ -187,6 +194,7 @@ export class RemoteHandler implements BatchHandler {
   /** The delivery on its way may be answered; no other follows. */
   wrapUp(): void {
     this.#wrappingUp = true;
+    this.#endWaiting();
   }
 
   state(): Record<string, unknown> {
@@ -218,6 +226,46 @@ export class RemoteHandler implements BatchHandler {
     }
   }
 
+  /**
+   * How many samples each client hangs on that were given to them before and are at the head of the run again.
+   * @returns `undefined` when somebody can be asked, or when nobody was asked about these samples and no others: then
+   *   they are not to blame that nobody answers
+   */
+  #hungSamples(run: SampleRun, { headPosition }: DrainContext): number | undefined {
+    if (!this.#roster.allOverdue) return undefined;
+    const samples = this.#roster.overdueAt(headPosition);
+    return samples !== undefined && samples <= run.samples ? samples : undefined;
+  }
+
+  /**
+   * Gives the clients as much time again as for a delivery.
+   * @throws RingbufdError HANDLER_TIMEOUT when all of them are attached still, and none has answered
+   */
+  #untilSomebodyIsFree(samples: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancelTimer = this.#clock.after(this.timeoutMs, () => {
+        this.#waiting = undefined;
+        // Whoever is free by then can be asked, whatever the credit.
+        this.#refusedBytes = 1;
+        reject(
+          new RingbufdError(
+            'HANDLER_TIMEOUT',
+            `each client (${this.#roster.size}) hangs on a delivery of ${samples} samples from here on, ` +
+              `for another ${this.timeoutMs} ms`,
+          ),
+        );
+      });
+      this.#waiting = { cancelTimer, resolve };
+    });
+  }
+
+  #endWaiting(): void {
+    const waitingDrain = this.#waiting;
+    this.#waiting = undefined;
+    waitingDrain?.cancelTimer();
+    waitingDrain?.resolve();
+  }
+
   /** The samples of the next delivery, of which the client that will get it can take at least the first. */
   #spanFor(run: SampleRun, first: number): DeliverySpan {
     const room = (credit: number): number => credit - deliverBodySize(this.#ctx.length, 0);
@@ -241,7 +289,8 @@ export class RemoteHandler implements BatchHandler {
     return new Promise((resolve, reject) => {
       const cancelTimer = this.#clock.after(this.timeoutMs, () => this.#timedOut());
       this.#pending = { seat, number, span, cancelTimer, resolve, reject };
-      seat.owed = { number, bytes, overdue: false };
+      const position = BigInt.asUintN(64, context.headPosition + BigInt(span.distance));
+      seat.owed = { number, bytes, position, samples: span.samples, overdue: false };
       seat.lastNumber = number;
       this.#deliveries++;
       this.#bytes += bytes;
@@ -285,6 +334,7 @@ export class RemoteHandler implements BatchHandler {
 
   /** Says so, once, when what nobody could take can be taken now. */
   #lookAgain(): void {
+    if (this.#waiting !== undefined && !this.#roster.allOverdue) this.#endWaiting();
     const needed = this.#refusedBytes;
     if (needed === undefined) return;
     if (![...this.#roster].some((seat) => seat.owed === undefined && seat.creditBytes >= needed)) return;

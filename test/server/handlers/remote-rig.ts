@@ -30,7 +30,13 @@ export class LiteralClient {
   /** Everything that came after ATTACHED and was not looked at yet. */
   readonly frames: HandlerServerFrame[] = [];
 
-  constructor(rig: RemoteRig, label: string, creditBytes: number, keep: boolean, maxQueuedBytes: number) {
+  constructor(
+    rig: Pick<RemoteRig, 'handler' | 'slow'>,
+    label: string,
+    creditBytes = 65_536,
+    keep = false,
+    maxQueuedBytes = 4096,
+  ) {
     this.socket = fakeSocket({ keep });
     this.session = new HandlerSession(this.socket, rig.handler, {
       map: 'm',
