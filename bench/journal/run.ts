@@ -98,6 +98,7 @@ async function benchCommit(
       producers: [],
       forgotten: [],
       counters: NO_COUNTERS,
+      runs: [],
     }),
     durable: (snapshot) => {
       ring.consumerPosition = snapshot.producerPos;

@@ -42,7 +42,7 @@ export const LedgerLineInfo = Type.Object(
       {
         description:
           'producer: one with an id; anonymous: all connections without one; rest: POST …/samples; daemon: emitted by ' +
-          'handlers, dead letters and replays; before_restart: all that came before the daemon was started; forgotten: ' +
+          'handlers, dead letters and replays; before_restart: what came before the daemon was started and is in no line of a producer; forgotten: ' +
           'producers whose state is gone; unattributed: see limits.max_ledger_runs_per_map',
       },
     ),

@@ -123,7 +123,7 @@ export class HostedMap {
     this.findings = journal?.findings ?? [];
     noteFindings(name, this, this.counters, deps.logger);
     const producer = new Producer(this.ring);
-    this.ledger = new MapLedger(this.ring, attributes.ledger, settings.maxLedgerRuns);
+    this.ledger = new MapLedger(this.ring, attributes.ledger, settings.maxLedgerRuns, journalled);
     this.states = new ProducerStates(
       deps.clock,
       settings.maxProducers,
@@ -363,9 +363,16 @@ export class HostedMap {
   }
 
   #journalled(): JournalledMap {
-    const checkpoint = new MapCheckpoint(this.#drains, this.counters, this.ring.consumerPosition);
+    const checkpoint = new MapCheckpoint(
+      this.#drains,
+      this.counters,
+      this.ledger,
+      this.ring.consumerPosition,
+    );
     return {
       checkpoint: () => checkpoint.take(),
+      booksOf: (producer) => this.ledger.booksOf(producer),
+      stateOf: (producer) => this.states.get(producer),
       committed: () => this.waiting.serve(),
       followed: (wasFull) => {
         // Room that comes back without a drain wakes as FORCE does.

@@ -11,8 +11,10 @@ import type {
   Journal,
   JournalHost,
   JournalSnapshot,
+  KeptBooks,
   KeptCounters,
   KeptProducer,
+  KeptRun,
   RecoveredMap,
 } from './journal/journal.js';
 import type { MapCounters } from './map-counters.js';
@@ -34,10 +36,23 @@ export interface CommitWaiter {
   failed?(): void;
 }
 
+/** What a journal keeps of a map beside its records. */
+export interface KeptMoment {
+  /** A position before which everything was released. */
+  readonly position: bigint;
+  /** The books that say so. */
+  readonly counters: KeptCounters;
+  readonly runs: readonly KeptRun[];
+  /** Producers whose books have changed. */
+  readonly touched: readonly string[];
+}
+
 /** What the map does around commits. */
 export interface JournalledMap {
-  /** A position before which everything was released, and the books that say so. */
-  checkpoint(): { position: bigint; counters: KeptCounters };
+  checkpoint(): KeptMoment;
+  /** The ledger of a producer. */
+  booksOf(producer: string): KeptBooks;
+  stateOf(producer: string): ProducerState | undefined;
   /** Positions have been published: room may have come back. */
   committed(): void;
   /** All that waited for this commit was told; there may be something to drain. */
@@ -173,7 +188,12 @@ export class MapJournal implements JournalHost {
 
   /** Called by the journal, never from inside a call to it. */
   snapshot(): JournalSnapshot {
-    const { position, counters } = this.#map!.checkpoint();
+    const map = this.#map!;
+    const { position, counters, runs, touched } = map.checkpoint();
+    for (const producer of touched) {
+      const state = map.stateOf(producer);
+      if (state !== undefined) this.touch(state);
+    }
     const moments = this.#dirty.map((state) => ({ state, moment: state.snapshot() }));
     const producers = moments.flatMap(({ state }) => this.#kept(state));
     const forgotten = [...this.#forgotten].filter((id) => !producers.some((kept) => kept.id === id));
@@ -188,6 +208,7 @@ export class MapJournal implements JournalHost {
       producers,
       forgotten,
       counters,
+      runs,
     };
   }
 
@@ -245,6 +266,7 @@ export class MapJournal implements JournalHost {
         acceptedSamples,
         acceptedBytes,
         lastSeenMs: Math.round(clock.wallMs() - agoMs),
+        books: this.#map!.booksOf(id),
       },
     ];
   }

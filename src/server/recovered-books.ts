@@ -1,20 +1,24 @@
 /** The books of a map across a restart: what a journal keeps of them, and how they go on. */
-import { recordSize, records, type RecordView, type UserRing } from '../ring/index.js';
-import type { KeptCounters, RecoveredMap } from './journal/journal.js';
+import { recordSize, records, type UserRing } from '../ring/index.js';
+import type { KeptCounters, KeptRun, RecoveredMap } from './journal/journal.js';
+import type { LedgerLine } from './ledger/ledger-line.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters } from './map-counters.js';
 
 /** The part of the counters that a journal keeps. */
 export function keptCounters(counters: MapCounters): KeptCounters {
-  const { acceptedSamples, acceptedBytes, drainedSamples, discardedSamples, releasedBytes } = counters;
-  const { deadLetteredSamples, quarantinedSamples, quarantinedBytes } = counters;
+  const { acceptedSamples, acceptedBytes, drainedSamples, discardedSamples, discardedBytes } = counters;
+  const { releasedBytes, deadLetteredSamples, deadLetteredBytes } = counters;
+  const { quarantinedSamples, quarantinedBytes } = counters;
   return {
     acceptedSamples,
     acceptedBytes,
     drainedSamples,
     discardedSamples,
+    discardedBytes,
     releasedBytes,
     deadLetteredSamples,
+    deadLetteredBytes,
     quarantinedSamples,
     quarantinedBytes,
   };
@@ -24,14 +28,27 @@ export function keptCounters(counters: MapCounters): KeptCounters {
 export interface SetAside {
   /** Position behind it. */
   readonly end: bigint;
-  readonly discards: number;
+  discards: number;
   /** Of these discards, as records. */
-  readonly bytes: number;
+  bytes: number;
+}
+
+/** Records of one line that lie back to back. */
+interface Stretch {
+  line: LedgerLine;
+  readonly start: number;
+  /** Behind it. */
+  readonly end: bigint;
+  records: number;
+  bytes: number;
 }
 
 /**
  * Goes on with the books that a journal has kept. What was set aside is booked as quarantined when a drain comes by. How
  * many samples were in a damaged stretch nobody can see, but the books know how many there must have been.
+ *
+ * A producer whose records in the ring are not those that its books say (some were damaged, or the journal has lost count
+ * of whose they were) keeps its numbers; what is in the ring of it goes on in the line `before_restart`.
  * @returns what was set aside, in the order of the ring
  */
 export function takeUpBooks(
@@ -41,29 +58,97 @@ export function takeUpBooks(
   ring: UserRing,
 ): SetAside[] {
   Object.assign(counters, recovered.counters);
-  const left = [...records(ring)];
-  counters.quarantinedSamples += counters.bufferedSamples - left.length;
-  const line = ledger.beforeRestart;
-  line.acceptedSamples = counters.acceptedSamples - left.length;
-  line.acceptedBytes = counters.acceptedBytes - ring.used;
-  line.drainedSamples = counters.drainedSamples;
-  line.drainedBytes = counters.releasedBytes - counters.quarantinedBytes;
-  line.discardedSamples = counters.discardedSamples;
-  line.deadLetteredSamples = counters.deadLetteredSamples;
-  line.quarantinedSamples = counters.quarantinedSamples;
-  line.quarantinedBytes = counters.quarantinedBytes;
-  if (left.length > 0) ledger.accepted(line, left.length, ring.used);
-  for (const { position, length, state } of left)
-    if (state === 'discarded') ledger.discarded(Number(BigInt.asIntN(32, position)), recordSize(length));
-  return recovered.quarantined
-    .map((stretch) => setAsideIn(left, stretch.position, stretch.position + BigInt(stretch.bytes)))
+  const before = ledger.beforeRestart;
+  const lines = ledger.restore(recovered.producers);
+  const stretches = stretchesOf(recovered.runs, ring, (handle) => lines.get(handle) ?? before);
+  const aside = recovered.quarantined
+    .map(({ position, bytes }) => ({ start: position, end: position + BigInt(bytes), discards: 0, bytes: 0 }))
     .sort((a, b) => (a.end < b.end ? -1 : 1));
+  const hit = countRecords(ring, stretches, aside);
+  const left = stretches.reduce((sum, stretch) => sum + stretch.records, 0);
+  counters.quarantinedSamples += counters.bufferedSamples - left;
+  for (const line of lines.values()) {
+    const own = stretches.filter((stretch) => stretch.line === line);
+    const sum = (of: 'records' | 'bytes'): number => own.reduce((all, stretch) => all + stretch[of], 0);
+    if (!hit.has(line) && sum('records') === line.bufferedSamples && sum('bytes') === line.bufferedBytes)
+      continue;
+    line.loseCount();
+    for (const stretch of own) stretch.line = before;
+  }
+  bookTheRest(before, counters, [...lines.values()]);
+  ledger.takeUp(stretches.filter(({ records: count }) => count > 0));
+  for (const { position, length, state } of records(ring))
+    if (state === 'discarded') ledger.foundDiscard(lowOf(position), recordSize(length));
+  return aside;
 }
 
-function setAsideIn(left: readonly RecordView[], from: bigint, to: bigint): SetAside {
-  const discards = left.filter(
-    ({ position, state }) => position >= from && position < to && state === 'discarded',
-  );
-  const bytes = discards.reduce((sum, { length }) => sum + recordSize(length), 0);
-  return { end: to, discards: discards.length, bytes };
+/** The runs of a journal as places in the ring. What they do not reach is nobody's. */
+function stretchesOf(
+  runs: readonly KeptRun[],
+  ring: UserRing,
+  lineOf: (handle: number) => LedgerLine,
+): Stretch[] {
+  const stretches: Stretch[] = [];
+  let at = ring.consumerPosition;
+  const add = (handle: number, bytes: number): void => {
+    if (bytes <= 0) return;
+    const end = at + BigInt(bytes);
+    stretches.push({ line: lineOf(handle), start: lowOf(at), end, records: 0, bytes: 0 });
+    at = end;
+  };
+  add(0, ring.used - runs.reduce((sum, { bytes }) => sum + bytes, 0));
+  for (const { handle, bytes } of runs) add(handle, bytes);
+  return stretches;
+}
+
+/**
+ * Counts the records of each stretch and of what was set aside.
+ * @returns lines whose records do not lie as they should: one was set aside, or reaches into the next stretch
+ */
+function countRecords(
+  ring: UserRing,
+  stretches: readonly Stretch[],
+  aside: readonly (SetAside & { readonly start: bigint })[],
+): Set<LedgerLine> {
+  const hit = new Set<LedgerLine>();
+  let at = 0;
+  let asideAt = 0;
+  for (const { position, length, state } of records(ring)) {
+    const bytes = recordSize(length);
+    const end = position + BigInt(bytes);
+    while (stretches[at]!.end <= position) at++;
+    const stretch = stretches[at]!;
+    stretch.records++;
+    stretch.bytes += bytes;
+    for (let over = at; end > stretches[over]!.end; over++)
+      hit.add(stretch.line).add(stretches[over + 1]!.line);
+    while (aside[asideAt] !== undefined && aside[asideAt]!.end <= position) asideAt++;
+    const found = aside[asideAt];
+    if (found === undefined || position < found.start || state !== 'discarded') continue;
+    found.discards++;
+    found.bytes += bytes;
+    hit.add(stretch.line);
+  }
+  return hit;
+}
+
+/** What the books of the map have and no producer has. */
+function bookTheRest(line: LedgerLine, counters: MapCounters, others: readonly LedgerLine[]): void {
+  const rest = (whole: number, of: (other: LedgerLine) => number): number =>
+    others.reduce((left, other) => left - of(other), whole);
+  line.acceptedSamples = rest(counters.acceptedSamples, (o) => o.acceptedSamples - o.unattributedSamples);
+  line.acceptedBytes = rest(counters.acceptedBytes, (o) => o.acceptedBytes - o.unattributedBytes);
+  const gone = counters.discardedBytes + counters.deadLetteredBytes + counters.quarantinedBytes;
+  line.drainedSamples = rest(counters.drainedSamples, (o) => o.drainedSamples);
+  line.drainedBytes = rest(counters.releasedBytes - gone, (o) => o.drainedBytes);
+  line.discardedSamples = rest(counters.discardedSamples, (o) => o.discardedSamples);
+  line.discardedBytes = rest(counters.discardedBytes, (o) => o.discardedBytes);
+  line.deadLetteredSamples = rest(counters.deadLetteredSamples, (o) => o.deadLetteredSamples);
+  line.deadLetteredBytes = rest(counters.deadLetteredBytes, (o) => o.deadLetteredBytes);
+  line.quarantinedSamples = counters.quarantinedSamples;
+  line.quarantinedBytes = counters.quarantinedBytes;
+}
+
+function lowOf(position: bigint): number {
+  return Number(BigInt.asIntN(32, position));
 }

@@ -59,7 +59,7 @@ export class JournalDouble implements Journal {
     const kept = this.#kept;
     if (kept === undefined) return undefined;
     const { ring } = host;
-    const { producerPos, consumerPos, counters } = kept.snapshot;
+    const { producerPos, consumerPos, counters, runs } = kept.snapshot;
     ring.bytes.set(kept.image.subarray(8192), 8192);
     ring.producerPosition = producerPos;
     ring.consumerPosition = consumerPos;
@@ -83,6 +83,7 @@ export class JournalDouble implements Journal {
       consumerPos,
       producers: [...kept.producers.values()],
       counters,
+      runs,
       quarantined: [],
       buffered,
     };

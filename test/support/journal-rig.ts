@@ -9,9 +9,11 @@ import type {
   JournalSnapshot,
   KeptCounters,
   KeptProducer,
+  KeptRun,
 } from '../../src/server/journal/journal.js';
 import type { JournalFile } from '../../src/server/journal/journal-file.js';
 import { commitSlotAt, fileSize, HEADER_COPIES_AT, tableBytesFor } from '../../src/server/journal/layout.js';
+import { NO_BOOKS } from '../../src/server/journal/producer-entries.js';
 import { NO_TABLE } from '../../src/server/journal/producer-book.js';
 import { recover, type Recovery } from '../../src/server/journal/recovery.js';
 import { Staging } from '../../src/server/journal/staging.js';
@@ -33,6 +35,7 @@ export interface ModelState {
   readonly consumerPos: bigint;
   readonly producers: ReadonlyMap<string, KeptProducer>;
   readonly counters: KeptCounters;
+  readonly runs: readonly KeptRun[];
   /** From consumerPos on. */
   readonly records: readonly ModelRecord[];
 }
@@ -63,6 +66,7 @@ export function emptyFile(options: {
     digest: 0,
     durability,
     counters: NO_COUNTERS,
+    runs: [],
     table: NO_TABLE,
   };
   bytes.set(encodeCommit(first, []), commitSlotAt(0));
@@ -138,6 +142,11 @@ export class JournalRig implements JournalHost {
       consumerPos: this.ring.consumerPosition,
       producers: new Map(this.#producers),
       counters: this.#counters,
+      // Whatever is told is kept: two numbers that change with each record stand for it.
+      runs:
+        this.ring.producerPosition === 0n
+          ? []
+          : [{ handle: this.#records.length, bytes: Number(this.ring.producerPosition & 0xffffn) }],
       records: [...this.#records],
     };
   }
@@ -165,6 +174,13 @@ export class JournalRig implements JournalHost {
       acceptedSamples: (before?.acceptedSamples ?? 0) + payloads.length,
       acceptedBytes: (before?.acceptedBytes ?? 0) + total,
       lastSeenMs: 7,
+      books: {
+        ...NO_BOOKS,
+        handle: 1 + (before?.books.handle ?? 0),
+        openReservations: payloads.length,
+        acceptedHash: 2 ** 47 + total,
+        unattributedBytes: total,
+      },
     });
     this.#changed.add(id);
     this.#forgotten.delete(id);
@@ -232,6 +248,7 @@ export class JournalRig implements JournalHost {
       producers: [...this.#changed].map((id) => this.#producers.get(id)!),
       forgotten: [...this.#forgotten],
       counters: state.counters,
+      runs: state.runs,
     };
     this.#changed.clear();
     this.#forgotten.clear();

@@ -213,6 +213,7 @@ export function modelOf({ found, records, start }: Recovery): ModelState {
     consumerPos: found!.consumerPos,
     producers: new Map(found!.producers.map((state) => [state.id, state])),
     counters: found!.counters,
+    runs: found!.runs,
     records: list,
   };
 }
@@ -236,6 +237,7 @@ function difference(
     );
   if (producers(found) !== producers(expected)) return 'producer states differ';
   if (JSON.stringify(found.counters) !== JSON.stringify(expected.counters)) return 'counters differ';
+  if (JSON.stringify(found.runs) !== JSON.stringify(expected.runs)) return 'runs differ';
   if (found.records.length !== expected.records.length) return 'another number of records';
   for (const [index, wanted] of expected.records.entries()) {
     const record = found.records[index]!;

@@ -104,8 +104,10 @@ function toJson(report: JournalReport | UnreadableJournal): unknown {
       accepted_bytes: counters.acceptedBytes,
       drained_samples: counters.drainedSamples,
       discarded_samples: counters.discardedSamples,
+      discarded_bytes: counters.discardedBytes,
       released_bytes: counters.releasedBytes,
       dead_lettered_samples: counters.deadLetteredSamples,
+      dead_lettered_bytes: counters.deadLetteredBytes,
       quarantined_samples: counters.quarantinedSamples,
       quarantined_bytes: counters.quarantinedBytes,
     },
@@ -117,6 +119,7 @@ function toJson(report: JournalReport | UnreadableJournal): unknown {
       acked_pos: String(state.ackedPos),
       accepted_samples: state.acceptedSamples,
       accepted_bytes: state.acceptedBytes,
+      drained_samples: state.books.drainedSamples,
       last_seen: new Date(state.lastSeenMs).toISOString(),
     })),
     records: {

@@ -1,11 +1,12 @@
 import { structureCrc } from './checksum.js';
-import type { Durability, KeptCounters } from './journal.js';
+import type { Durability, KeptCounters, KeptRun } from './journal.js';
 import {
   commit,
   COMMIT_MAGIC,
   COMMIT_SIZES,
   COMMIT_SLOT_BYTES,
   commitSlotAt,
+  RUN_BYTES,
   seal,
   SEAL_MAGIC,
   SECTOR_BYTES,
@@ -24,6 +25,7 @@ export interface CommitRecord {
   readonly digest: number;
   readonly durability: Exclude<Durability, 'memory'>;
   readonly counters: KeptCounters;
+  readonly runs: readonly KeptRun[];
   readonly table: TableReference;
 }
 
@@ -38,8 +40,10 @@ const COUNTERS = [
   'acceptedBytes',
   'drainedSamples',
   'discardedSamples',
+  'discardedBytes',
   'releasedBytes',
   'deadLetteredSamples',
+  'deadLetteredBytes',
   'quarantinedSamples',
   'quarantinedBytes',
 ] as const satisfies readonly (keyof KeptCounters)[];
@@ -49,15 +53,17 @@ export const NO_COUNTERS: KeptCounters = {
   acceptedBytes: 0,
   drainedSamples: 0,
   discardedSamples: 0,
+  discardedBytes: 0,
   releasedBytes: 0,
   deadLetteredSamples: 0,
+  deadLetteredBytes: 0,
   quarantinedSamples: 0,
   quarantinedBytes: 0,
 };
 
 /** Both copies of a commit record, in one piece, for {@link commitSlotAt}. */
 export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[]): Uint8Array {
-  let length: number = commit.entries;
+  let length: number = commit.body + RUN_BYTES * record.runs.length;
   for (const bytes of changes) length += bytes.length;
   const size = COMMIT_SIZES.find((candidate) => length <= candidate);
   if (size === undefined) throw new RangeError(`a commit record of ${length} bytes`);
@@ -77,7 +83,13 @@ export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[
   COUNTERS.forEach((name, index) =>
     view.setBigUint64(commit.counters + 8 * index, BigInt(record.counters[name]), true),
   );
-  let at: number = commit.entries;
+  view.setUint32(commit.runs, record.runs.length, true);
+  let at: number = commit.body;
+  for (const { handle, bytes: size } of record.runs) {
+    view.setUint32(at, handle, true);
+    view.setUint32(at + 4, size, true);
+    at += RUN_BYTES;
+  }
   for (const change of changes) {
     bytes.set(change, at);
     at += change.length;
@@ -100,7 +112,7 @@ export function readSlot(slot: Uint8Array): ReadCommit | undefined {
 function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(commit.length, true);
-  if (view.getUint32(commit.magic, true) !== COMMIT_MAGIC || length < commit.entries || length > bytes.length)
+  if (view.getUint32(commit.magic, true) !== COMMIT_MAGIC || length < commit.body || length > bytes.length)
     return undefined;
   if (view.getUint32(commit.crc, true) !== structureCrc(bytes, commit.crc, length)) return undefined;
   const durability = DURABILITIES[view.getUint8(commit.durability)];
@@ -108,6 +120,11 @@ function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {
   const u64 = (at: number): bigint => view.getBigUint64(at, true);
   const counters = { ...NO_COUNTERS } as Record<keyof KeptCounters, number>;
   COUNTERS.forEach((name, index) => (counters[name] = Number(u64(commit.counters + 8 * index))));
+  const entries = commit.body + RUN_BYTES * view.getUint32(commit.runs, true);
+  if (entries > length) return undefined;
+  const runs: KeptRun[] = [];
+  for (let at: number = commit.body; at < entries; at += RUN_BYTES)
+    runs.push({ handle: view.getUint32(at, true), bytes: view.getUint32(at + 4, true) });
   return {
     number: Number(u64(commit.number)),
     producerPos: u64(commit.producerPos),
@@ -116,11 +133,12 @@ function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {
     digest: view.getInt32(commit.digest, true),
     durability,
     counters,
+    runs,
     table: {
       generation: Number(u64(commit.tableGeneration)),
       crc: view.getUint32(commit.tableCrc, true),
     },
-    changes: decodeEntries(bytes.subarray(commit.entries, length), view.getUint16(commit.changes, true)),
+    changes: decodeEntries(bytes.subarray(entries, length), view.getUint16(commit.changes, true)),
   };
 }
 

@@ -62,7 +62,7 @@ export class CommitWriter {
    */
   async commit(snapshot: JournalSnapshot, headers: HeaderWords): Promise<void> {
     const last = this.#last;
-    const { consumerPos, producerPos, counters } = snapshot;
+    const { consumerPos, producerPos, counters, runs } = snapshot;
     this.#book.apply(snapshot);
     for (const position of headers.keys())
       if (position < last.producerPos) {
@@ -80,6 +80,7 @@ export class CommitWriter {
       digest,
       durability: this.#options.durability,
       counters,
+      runs,
       table: this.#book.table,
     };
     this.#newestNumber = record.number;

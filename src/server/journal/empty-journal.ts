@@ -37,6 +37,7 @@ export async function writeEmptyJournal(
     digest: 0,
     durability,
     counters: NO_COUNTERS,
+    runs: [],
     table: NO_TABLE,
   };
   await file.write(commitSlotAt(0), encodeCommit(last, []));

@@ -32,6 +32,35 @@ export interface KeptProducer {
   readonly acceptedBytes: number;
   /** When it was last connected, wall clock. Unit: ms since 1970. */
   readonly lastSeenMs: number;
+  readonly books: KeptBooks;
+}
+
+/** The ledger of a producer: what was accepted up to the producer position of a commit, the rest up to the consumer position. */
+export interface KeptBooks {
+  /** What {@link KeptRun} calls the producer; 0: it has put nothing into the map. */
+  readonly handle: number;
+  /** Reservations that were neither submitted nor discarded. */
+  readonly openReservations: number;
+  readonly acceptedSamples: number;
+  readonly acceptedBytes: number;
+  readonly drainedSamples: number;
+  readonly drainedBytes: number;
+  readonly discardedSamples: number;
+  readonly discardedBytes: number;
+  readonly deadLetteredSamples: number;
+  readonly deadLetteredBytes: number;
+  readonly unattributedSamples: number;
+  readonly unattributedBytes: number;
+  /** 48 bits each; 0 where the map keeps none. */
+  readonly acceptedHash: number;
+  readonly drainedHash: number;
+}
+
+/** Records of one producer that lie back to back. */
+export interface KeptRun {
+  /** 0: of nobody who is kept. */
+  readonly handle: number;
+  readonly bytes: number;
 }
 
 /** The books of a map, which go on after a restart. Samples, unless the name says bytes. */
@@ -40,8 +69,10 @@ export interface KeptCounters {
   readonly acceptedBytes: number;
   readonly drainedSamples: number;
   readonly discardedSamples: number;
+  readonly discardedBytes: number;
   readonly releasedBytes: number;
   readonly deadLetteredSamples: number;
+  readonly deadLetteredBytes: number;
   readonly quarantinedSamples: number;
   readonly quarantinedBytes: number;
 }
@@ -57,6 +88,8 @@ export interface JournalSnapshot {
   /** Producer ids that were forgotten since the last snapshot. */
   readonly forgotten: readonly string[];
   readonly counters: KeptCounters;
+  /** Whose the records are from consumerPos to producerPos, at most MAX_RUNS. */
+  readonly runs: readonly KeptRun[];
 }
 
 /** What opening a journal has found wrong beside damaged records, and what it did about it. */
@@ -103,6 +136,8 @@ export interface RecoveredMap {
   readonly consumerPos: bigint;
   readonly producers: readonly KeptProducer[];
   readonly counters: KeptCounters;
+  /** Whose the records are that are left. */
+  readonly runs: readonly KeptRun[];
   /** What this recovery has set aside; the counters do not know of it yet. Each is one or more discards in the ring. */
   readonly quarantined: readonly Quarantine[];
   /** What is left in the ring. Reservations that were open count as discards, what is quarantined not at all. */

@@ -12,7 +12,8 @@
  */
 import { DATA_OFFSET } from '../../ring/index.js';
 
-export const FORMAT_VERSION = 1;
+/** 2: ledgers of producers, and whose the records are. */
+export const FORMAT_VERSION = 2;
 
 /** What a disk writes as a whole, or not at all. */
 export const SECTOR_BYTES = 512;
@@ -71,10 +72,12 @@ export const commit = {
   tableCrc: 52,
   /** Generation of the producer table that the changes are relative to; 0 = none. */
   tableGeneration: 56,
-  /** Eight u64, in the order of KeptCounters. */
+  /** Ten u64, in the order of KeptCounters. */
   counters: 64,
-  /** Producer entries, see `entry`. */
-  entries: 128,
+  /** Number of runs: {u32 handle, u32 bytes} each, whose the records in the ring are. */
+  runs: 144,
+  /** The runs, and behind them the producer entries, see `entry`. */
+  body: 152,
 } as const;
 
 /** "RBPT" */
@@ -102,10 +105,18 @@ export const entry = {
   acceptedSamples: 24,
   acceptedBytes: 32,
   lastSeenMs: 40,
-  strings: 48,
+  handle: 48,
+  openReservations: 52,
+  /** Twelve u64, in the order of KeptBooks. */
+  books: 56,
+  strings: 152,
 } as const;
 export const ENTRY_STATE = 1;
 export const ENTRY_FORGOTTEN = 2;
+/** Runs of records that a commit record holds at most. */
+export const MAX_RUNS = 256;
+export const RUN_BYTES = 8;
+
 /** Bytes of the largest entry: names have at most 64 characters. */
 const ENTRY_MAX_BYTES = entry.strings + 2 * NAME_BYTES;
 

@@ -1,6 +1,6 @@
 import { structureCrc } from './checksum.js';
 import type { JournalSnapshot, KeptProducer } from './journal.js';
-import { commit, MAX_COMMIT_BYTES, table, TABLE_MAGIC } from './layout.js';
+import { commit, MAX_COMMIT_BYTES, MAX_RUNS, RUN_BYTES, table, TABLE_MAGIC } from './layout.js';
 import { decodeEntries, encodeForgotten, encodeState } from './producer-entries.js';
 
 /** Which table a commit's changes are relative to. Generation 0: none, the changes are everything. */
@@ -39,7 +39,10 @@ export class ProducerBook {
 
   /** Whether the changes no longer fit into a commit record. */
   get tableIsDue(): boolean {
-    return this.#changesBytes > MAX_COMMIT_BYTES - commit.entries || this.#changes.size > 0xffff;
+    return (
+      this.#changesBytes > MAX_COMMIT_BYTES - commit.body - RUN_BYTES * MAX_RUNS ||
+      this.#changes.size > 0xffff
+    );
   }
 
   apply(snapshot: Pick<JournalSnapshot, 'producers' | 'forgotten'>): void {

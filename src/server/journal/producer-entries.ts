@@ -1,10 +1,43 @@
-import type { KeptProducer } from './journal.js';
+import type { KeptBooks, KeptProducer } from './journal.js';
 import { entry, ENTRY_FORGOTTEN, ENTRY_STATE } from './layout.js';
 
 /** One entry of a table or of a commit's changes. */
 export type ProducerEntry =
   | { readonly kind: 'state'; readonly state: KeptProducer }
   | { readonly kind: 'forgotten'; readonly id: string };
+
+const BOOKS = [
+  'acceptedSamples',
+  'acceptedBytes',
+  'drainedSamples',
+  'drainedBytes',
+  'discardedSamples',
+  'discardedBytes',
+  'deadLetteredSamples',
+  'deadLetteredBytes',
+  'unattributedSamples',
+  'unattributedBytes',
+  'acceptedHash',
+  'drainedHash',
+] as const satisfies readonly (keyof KeptBooks)[];
+
+/** Of a producer that has put nothing into a map. */
+export const NO_BOOKS: KeptBooks = {
+  handle: 0,
+  openReservations: 0,
+  acceptedSamples: 0,
+  acceptedBytes: 0,
+  drainedSamples: 0,
+  drainedBytes: 0,
+  discardedSamples: 0,
+  discardedBytes: 0,
+  deadLetteredSamples: 0,
+  deadLetteredBytes: 0,
+  unattributedSamples: 0,
+  unattributedBytes: 0,
+  acceptedHash: 0,
+  drainedHash: 0,
+};
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -19,6 +52,9 @@ export function encodeState(state: KeptProducer): Uint8Array {
   view.setBigUint64(entry.acceptedSamples, BigInt(state.acceptedSamples), true);
   view.setBigUint64(entry.acceptedBytes, BigInt(state.acceptedBytes), true);
   view.setBigUint64(entry.lastSeenMs, BigInt(Math.trunc(state.lastSeenMs)), true);
+  view.setUint32(entry.handle, state.books.handle, true);
+  view.setUint32(entry.openReservations, state.books.openReservations, true);
+  BOOKS.forEach((name, index) => view.setBigUint64(entry.books + 8 * index, BigInt(state.books[name]), true));
   return bytes;
 }
 
@@ -50,11 +86,24 @@ export function decodeEntries(bytes: Uint8Array, count: number): ProducerEntry[]
           acceptedSamples: u64(entry.acceptedSamples),
           acceptedBytes: u64(entry.acceptedBytes),
           lastSeenMs: u64(entry.lastSeenMs),
+          books: decodeBooks(view, at),
         },
       });
     at = padded(ownerEnd - at) + at;
   }
   return entries;
+}
+
+function decodeBooks(view: DataView, at: number): KeptBooks {
+  const books = {
+    ...NO_BOOKS,
+    handle: view.getUint32(at + entry.handle, true),
+    openReservations: view.getUint32(at + entry.openReservations, true),
+  } as Record<keyof KeptBooks, number>;
+  BOOKS.forEach(
+    (name, index) => (books[name] = Number(view.getBigUint64(at + entry.books + 8 * index, true))),
+  );
+  return books;
 }
 
 function encodeNames(kind: number, id: string, owner: string): Uint8Array {

@@ -78,11 +78,11 @@ export async function rebuildJournal(
 /** A map that stands still. */
 function hostOf({ found }: Recovery, maxEntries: number): JournalHost {
   if (found === undefined) throw new Error('nothing was recovered');
-  const { producerPos, consumerPos, producers, counters } = found;
+  const { producerPos, consumerPos, producers, counters, runs } = found;
   let failure: Error | undefined;
   return {
     ring: createUserRing({ maxEntries }, { mode: 'managed' }),
-    snapshot: () => ({ producerPos, consumerPos, producers, forgotten: [], counters }),
+    snapshot: () => ({ producerPos, consumerPos, producers, forgotten: [], counters, runs }),
     durable: () => {
       if (failure !== undefined) throw failure;
     },

@@ -111,6 +111,7 @@ async function mend(
       consumerPos: commit.consumerPos,
       producers: states,
       counters: commit.counters,
+      runs: commit.runs,
       quarantined,
       buffered,
     },

@@ -1,4 +1,11 @@
 import { formatSum } from '../../wire/index.js';
+import type { KeptBooks } from '../journal/journal.js';
+import { NO_BOOKS } from '../journal/producer-entries.js';
+
+type Checkpoint = Omit<
+  KeptBooks,
+  'handle' | 'openReservations' | 'acceptedSamples' | 'acceptedBytes' | 'acceptedHash'
+>;
 
 /** Who put samples into a map, as far as the ledger tells them apart. */
 export type LineSource =
@@ -10,7 +17,7 @@ export type LineSource =
   | 'rest'
   /** What handlers emitted, dead letters, replays. */
   | 'daemon'
-  /** Everything before the daemon was started: a journal keeps the books of the map, not those of each producer. */
+  /** What came before the daemon was started and is in no line of a producer: a journal keeps the books of those alone. */
   | 'before_restart'
   /** Producers whose state was forgotten (producers.state_ttl_ms). */
   | 'forgotten'
@@ -43,6 +50,17 @@ export class LedgerLine {
   drainedHash = 0;
   /** Records that have left the ring, or this line: the number of the next one that leaves it. */
   recordsOut = 0;
+  /** What the journal calls the line; 0: it is not kept. */
+  handle = 0;
+  /** Reservations neither submitted nor discarded. */
+  openReservations = 0;
+  /** A restart found open reservations: whether a hash has them nobody knows. */
+  interrupted = false;
+  /** Journalled maps: where it notes that something has changed. */
+  changes: LedgerLine[] | undefined;
+  #changed = false;
+  /** Drained, discarded, dead-lettered and unattributed as they were at the last checkpoint. */
+  #checkpoint: Checkpoint = NO_BOOKS;
 
   constructor(
     readonly source: LineSource,
@@ -81,8 +99,59 @@ export class LedgerLine {
     return {
       accepted: formatSum(this.acceptedHash),
       drained: formatSum(this.drainedHash),
-      complete: isOne && this.unattributedSamples === 0,
+      complete: isOne && this.unattributedSamples === 0 && !this.interrupted,
     };
+  }
+
+  /** Something has changed that the journal keeps. */
+  touch(): void {
+    if (this.#changed || this.changes === undefined) return;
+    this.#changed = true;
+    this.changes.push(this);
+  }
+
+  /** What has left the ring belongs to a consumer position that is kept now. */
+  checkpoint(): void {
+    const { drainedSamples, drainedBytes, discardedSamples, discardedBytes } = this;
+    const { deadLetteredSamples, deadLetteredBytes, unattributedSamples, unattributedBytes, drainedHash } =
+      this;
+    this.#changed = false;
+    this.#checkpoint = {
+      drainedSamples,
+      drainedBytes,
+      discardedSamples,
+      discardedBytes,
+      deadLetteredSamples,
+      deadLetteredBytes,
+      unattributedSamples,
+      unattributedBytes,
+      drainedHash,
+    };
+  }
+
+  /** As a journal keeps it. */
+  get books(): KeptBooks {
+    const { handle, acceptedSamples, acceptedBytes, acceptedHash } = this;
+    const openReservations = this.interrupted ? Math.max(1, this.openReservations) : this.openReservations;
+    return { ...this.#checkpoint, handle, openReservations, acceptedSamples, acceptedBytes, acceptedHash };
+  }
+
+  /** Goes on with what a journal has kept. Its reservations are discards now. */
+  restore({ openReservations, ...books }: KeptBooks): void {
+    Object.assign(this, books);
+    this.interrupted = openReservations > 0;
+    this.recordsOut =
+      books.drainedSamples + books.discardedSamples + books.deadLetteredSamples + books.unattributedSamples;
+    this.checkpoint();
+  }
+
+  /** What is left of it in the ring is lost count of. */
+  loseCount(): void {
+    const { bufferedSamples, bufferedBytes } = this;
+    this.unattributedSamples += bufferedSamples;
+    this.unattributedBytes += bufferedBytes;
+    this.recordsOut += bufferedSamples;
+    this.touch();
   }
 
   /** Books a record, or some, that left the ring through a handler. */
@@ -95,12 +164,14 @@ export class LedgerLine {
       this.deadLetteredBytes += bytes;
     }
     this.recordsOut += samples;
+    this.touch();
   }
 
   discard(samples: number, bytes: number): void {
     this.discardedSamples += samples;
     this.discardedBytes += bytes;
     this.recordsOut += samples;
+    this.touch();
   }
 
   /** Takes over the numbers of a line that ends. */

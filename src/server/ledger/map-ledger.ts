@@ -5,8 +5,11 @@
  */
 import { BPF_RINGBUF_DISCARD_BIT, BPF_RINGBUF_HDR_SZ, DATA_OFFSET, recordSize } from '../../ring/index.js';
 import type { UserRing } from '../../ring/index.js';
+import type { KeptBooks, KeptProducer, KeptRun } from '../journal/journal.js';
+import { NO_BOOKS } from '../journal/producer-entries.js';
 import { addToSum, hashPayload } from '../../wire/index.js';
 import { LedgerLine, type Fate } from './ledger-line.js';
+import { RunLog } from './run-log.js';
 import { RunTable, type Released } from './run-table.js';
 
 /** `hash`: also a hash per producer of what was accepted and of what was drained; costs a pass over every payload each. */
@@ -32,14 +35,22 @@ export class MapLedger {
   #position: number;
   /** Numbers of the records that are reserved and not yet submitted, by low half of their position; for the hash. */
   readonly #reserved = new Map<number, number>();
+  /** Journalled maps. */
+  #log: RunLog | undefined;
+  #changes: LedgerLine[] = [];
+  #handles = 0;
   readonly #step: Released = { samples: 0, discarded: 0, discardedBytes: 0, bytes: 0 };
 
-  /** @param maxRuns entries of the table of runs */
-  constructor(ring: UserRing, mode: LedgerMode, maxRuns: number) {
+  /**
+   * @param maxRuns entries of the table of runs
+   * @param journalled producers are kept: {@link checkpoint}, {@link takeUp}
+   */
+  constructor(ring: UserRing, mode: LedgerMode, maxRuns: number, journalled = false) {
     this.mode = mode;
     this.#ring = ring;
     this.#runs = new RunTable(this.unattributed, maxRuns);
     this.#position = ring.consumerLow;
+    if (journalled) this.#log = new RunLog(ring.consumerPosition);
   }
 
   /** The line of a producer id; null: of all connections without one. */
@@ -49,6 +60,10 @@ export class MapLedger {
     if (line === undefined) {
       line = new LedgerLine('producer', producer);
       this.#producers.set(producer, line);
+      if (this.#log !== undefined) {
+        line.handle = ++this.#handles;
+        line.changes = this.#changes;
+      }
     }
     return line;
   }
@@ -60,6 +75,46 @@ export class MapLedger {
     this.#producers.delete(producer);
     this.forgotten.absorb(line);
     this.#runs.replace(line, this.forgotten);
+  }
+
+  /** What a journal keeps of a producer. */
+  booksOf(producer: string): KeptBooks {
+    return this.#producers.get(producer)?.books ?? NO_BOOKS;
+  }
+
+  /** The producers whose books have changed. @param released whether what was released is kept, too, with this commit */
+  checkpoint(released: boolean): string[] {
+    const changed = this.#changes.splice(0);
+    const producers = changed.map(({ producer }) => producer!);
+    // What a thread has released belongs to a later checkpoint: it is told of again then.
+    if (released) for (const line of changed) line.checkpoint();
+    else this.#changes.push(...changed);
+    return producers;
+  }
+
+  /** Whose the records are, from the checkpoint at `position` on. */
+  runsFrom(position: bigint): KeptRun[] {
+    return this.#log?.from(position) ?? [];
+  }
+
+  /** Lines of producers that a journal has kept, by handle. */
+  restore(kept: readonly KeptProducer[]): Map<number, LedgerLine> {
+    const lines = new Map<number, LedgerLine>();
+    for (const { id, books } of kept) {
+      if (books.handle === 0) continue;
+      const line = this.lineOf(id);
+      line.restore(books);
+      lines.set(books.handle, line);
+      this.#handles = Math.max(this.#handles, books.handle);
+    }
+    return lines;
+  }
+
+  /** The records that a start found in the ring. They are in the books of their lines already. */
+  takeUp(found: readonly { line: LedgerLine; start: number; records: number; bytes: number }[]): void {
+    for (const { line, start, records, bytes } of found) this.#runs.accepted(line, records, bytes, start);
+    const runs = found.map(({ line, bytes }) => ({ handle: line.handle, bytes }));
+    this.#log = new RunLog(this.#ring.consumerPosition, runs);
   }
 
   /** Every line, those of producers with an id in the order in which they came. */
@@ -89,6 +144,7 @@ export class MapLedger {
     line.acceptedSamples += records;
     line.acceptedBytes += bytes;
     this.#runs.accepted(line, records, bytes, start);
+    this.#log?.accepted(line.handle, bytes);
     if (this.mode === 'hash') this.#hashStored(line, line.acceptedSamples - records, start);
   }
 
@@ -99,21 +155,33 @@ export class MapLedger {
     line.acceptedSamples++;
     line.acceptedBytes += bytes;
     this.#runs.accepted(line, 1, bytes, start);
+    this.#log?.accepted(line.handle, bytes);
+    line.openReservations++;
+    line.touch();
   }
 
   /** The record at `position` (low half) was submitted. */
   submitted(position: number): void {
-    if (this.mode === 'count') return;
+    const line = this.#runs.lineAt(position);
+    line.openReservations--;
+    line.touch();
     const number = this.#reserved.get(position);
     if (number === undefined) return;
     this.#reserved.delete(position);
-    const line = this.#runs.lineAt(position);
     line.acceptedHash = addToSum(line.acceptedHash, this.#hashAt(position, number));
   }
 
   /** The record at `position` (low half) was discarded. */
   discarded(position: number, bytes: number): void {
     this.#reserved.delete(position);
+    const line = this.#runs.lineAt(position);
+    line.openReservations--;
+    line.touch();
+    this.#runs.discarded(position, bytes);
+  }
+
+  /** The record at `position` (low half) was a discard when the start found it. */
+  foundDiscard(position: number, bytes: number): void {
     this.#runs.discarded(position, bytes);
   }
 

@@ -146,6 +146,7 @@ export class RunTable {
       run.line.unattributedSamples += run.records;
       run.line.unattributedBytes += run.bytes;
       run.line.recordsOut += run.records;
+      run.line.touch();
       this.#unattributed.acceptedSamples += run.records;
       this.#unattributed.acceptedBytes += run.bytes;
       this.#merged++;

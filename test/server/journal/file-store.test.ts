@@ -7,6 +7,7 @@ import { systemClock } from '../../../src/server/clock.js';
 import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
 import { FileStore, type FileStoreOptions } from '../../../src/server/journal/file-store.js';
 import type { Journal, JournalHost } from '../../../src/server/journal/journal.js';
+import { tableBytesFor } from '../../../src/server/journal/layout.js';
 
 let directory: string;
 const stores: FileStore[] = [];
@@ -52,6 +53,7 @@ function attach(journal: Journal, maxEntries = 4096) {
       producers: [],
       forgotten: [],
       counters: NO_COUNTERS,
+      runs: [],
     }),
     durable: () => {},
     failed: (errno, error) => {
@@ -92,7 +94,7 @@ describe('the file store', () => {
     }
     await journal.settled();
     expect((await stat(ringFile())).size).toBe(before.size);
-    const tables = 4 * 4096;
+    const tables = 4 * tableBytesFor(16);
     expect(before.blocks * 512).toBeGreaterThanOrEqual(before.size - tables);
   });
 

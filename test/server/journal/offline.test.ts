@@ -7,6 +7,7 @@ import { systemClock } from '../../../src/server/clock.js';
 import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
 import { DirectoryLock } from '../../../src/server/journal/directory-lock.js';
 import { FileStore } from '../../../src/server/journal/file-store.js';
+import { NO_BOOKS } from '../../../src/server/journal/producer-entries.js';
 import type { KeptProducer } from '../../../src/server/journal/journal.js';
 import { run } from '../../cli/cli-run.js';
 
@@ -25,6 +26,7 @@ const producer: KeptProducer = {
   acceptedSamples: 40,
   acceptedBytes: 4000,
   lastSeenMs: 1_700_000_000_000,
+  books: { ...NO_BOOKS, handle: 7, acceptedSamples: 40, acceptedBytes: 4000, drainedSamples: 36 },
 };
 
 const openStore = (maxProducers = 16): Promise<FileStore> =>
@@ -45,6 +47,7 @@ async function openMap(store: FileStore, maxEntries = 4096) {
         producers,
         forgotten: [],
         counters: { ...NO_COUNTERS, acceptedSamples: 3 },
+        runs: [],
       };
     },
     durable: () => {},
