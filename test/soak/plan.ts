@@ -3,6 +3,10 @@ import { flakyWasm } from './flaky-handlers.js';
 
 export interface PlannedMap {
   readonly name: string;
+  /** The kind of its handler, and what is special about it. */
+  readonly kind: string;
+  /** Its `on_error` policy. */
+  readonly policy: 'stop' | 'retry' | 'dead_letter';
   readonly maxEntries: number;
   /** Body of the PUT of its handler "main". */
   readonly handler: Record<string, unknown>;
@@ -47,16 +51,34 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
     trigger: auto,
   });
   return [
-    { name: 'count', maxEntries: 65_536, pauseMs: 10, handler: { kind: 'count', trigger: auto } },
-    { name: 'capture', maxEntries: 65_536, pauseMs: 10, handler: { kind: 'capture', trigger: auto } },
+    {
+      name: 'count',
+      kind: 'count',
+      policy: 'stop',
+      maxEntries: 65_536,
+      pauseMs: 10,
+      handler: { kind: 'count', trigger: auto },
+    },
+    {
+      name: 'capture',
+      kind: 'capture',
+      policy: 'stop',
+      maxEntries: 65_536,
+      pauseMs: 10,
+      handler: { kind: 'capture', trigger: auto },
+    },
     {
       name: 'log',
+      kind: 'log',
+      policy: 'stop',
       maxEntries: 32_768,
       pauseMs: 40,
       handler: { kind: 'log', config: { level: 'trace' }, trigger: auto },
     },
     {
       name: 'file',
+      kind: 'file, NDJSON',
+      policy: 'stop',
       maxEntries: 65_536,
       pauseMs: 10,
       exclusive: true,
@@ -68,6 +90,8 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
     },
     {
       name: 'records',
+      kind: 'file, records, rotated',
+      policy: 'stop',
       maxEntries: 65_536,
       pauseMs: 10,
       handler: {
@@ -76,9 +100,11 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
         trigger: auto,
       },
     },
-    { name: 'wasm', maxEntries: 65_536, pauseMs: 10, handler: wasm },
+    { name: 'wasm', kind: 'wasm', policy: 'dead_letter', maxEntries: 65_536, pauseMs: 10, handler: wasm },
     {
       name: 'module',
+      kind: 'module that emits',
+      policy: 'dead_letter',
       maxEntries: 65_536,
       pauseMs: 10,
       handler: {
@@ -93,12 +119,16 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
     },
     {
       name: 'webhook',
+      kind: 'webhook',
+      policy: 'dead_letter',
       maxEntries: 65_536,
       pauseMs: 20,
       handler: { kind: 'webhook', config: webhook, trigger: auto, on_error: deadLetterAfter(2) },
     },
     {
       name: 'remote',
+      kind: 'remote',
+      policy: 'dead_letter',
       maxEntries: 65_536,
       pauseMs: 15,
       handler: {
@@ -108,8 +138,32 @@ export function plannedMaps(webhookUrl: string): PlannedMap[] {
         on_error: deadLetterAfter(2),
       },
     },
-    { name: 'manual', maxEntries: 32_768, pauseMs: 20, handler: { kind: 'count' } },
-    { name: DEAD_LETTER_MAP, maxEntries: 262_144, handler: { kind: 'count' } },
+    {
+      name: 'manual',
+      kind: 'count, drained by hand',
+      policy: 'stop',
+      maxEntries: 32_768,
+      pauseMs: 20,
+      handler: { kind: 'count' },
+    },
+    {
+      name: 'retried',
+      kind: 'module, enabled again when faulted',
+      policy: 'retry',
+      maxEntries: 65_536,
+      pauseMs: 15,
+      handler: {
+        ...flaky({ oneIn: 5000 }),
+        on_error: { policy: 'retry', max_attempts: 1, backoff_min_ms: 10, backoff_max_ms: 50 },
+      },
+    },
+    {
+      name: DEAD_LETTER_MAP,
+      kind: 'count, for dead letters',
+      policy: 'stop',
+      maxEntries: 262_144,
+      handler: { kind: 'count' },
+    },
   ];
 }
 

@@ -30,7 +30,7 @@ console.log(`\n${booksTable(books)}\n`);
 for (const text of wrong) console.log(`WRONG  ${text}`);
 console.log(
   wrong.length === 0
-    ? `soak: accepted = drained + discarded + dead-lettered + buffered on each of ${books.length} maps`
+    ? `soak: accepted = drained + discarded + buffered + dead-lettered on each of ${books.length} maps, with a kind of handler each`
     : `soak: ${wrong.length} things do not add up; again with --seed ${seed}`,
 );
 process.exit(wrong.length === 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 /**
- * Ten maps with a handler of every kind, producers that never stop, and faults by chance: code that loops, traps, exits and
+ * Eleven maps, each with a handler of its own kind (plan.ts), and one for their dead letters; producers that never stop, and faults by chance: code that loops, traps, exits and
  * leaks, peers that hang, lie and die, handlers that are replaced, removed and tried out meanwhile. Ends with the books.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -47,7 +47,7 @@ export async function runSoak({ seconds, seed, progress }: SoakOptions): Promise
     }
     await soak.end();
     const books: MapBooks[] = [];
-    for (const { name } of soak.maps) books.push(await booksOf(daemon.rest, name));
+    for (const planned of soak.maps) books.push(await booksOf(daemon.rest, planned));
     const wrong = [...soak.complaints, ...soak.compareFiles(books), ...compareDeadLetters(books)];
     for (const each of books) wrong.push(...each.wrong.map((text) => `${each.map}: ${text}`));
     const code = await daemon.stop();
@@ -192,9 +192,20 @@ class Soak {
       hostile: () => this.#attachHostile(),
       abandon: () => this.#abandon(random.pick(this.maps.filter(({ pauseMs }) => pauseMs !== undefined))),
       replay: () => this.#replay(),
+      enable: () => this.#enable(random.pick(this.maps)),
       look: () => this.#look(),
     };
-    const weights = { swap: 3, remove: 1, shadow: 3, drain: 6, hostile: 3, abandon: 3, replay: 1, look: 2 };
+    const weights = {
+      swap: 3,
+      remove: 1,
+      shadow: 3,
+      drain: 6,
+      hostile: 3,
+      abandon: 3,
+      replay: 1,
+      enable: 4,
+      look: 2,
+    };
     while (!this.#stopped.signal.aborted) {
       const act = random.weighted(weights);
       try {
@@ -222,6 +233,14 @@ class Soak {
     if (this.#random.chance(0.4))
       await this.#expectOneOf([204, 404, 409], 'DELETE', `/v1/maps/${name}/handlers/shadow`);
     else await this.#put(name, 'shadow', this.#random.pick(plannedShadows()));
+  }
+
+  /** Off and on again, which forgives a fault. */
+  async #enable({ name }: PlannedMap): Promise<void> {
+    note(this.#faults, 'a handler is disabled and enabled');
+    await this.#expectOneOf([200, 404], 'POST', `/v1/maps/${name}/handlers/main/disable`);
+    await pause(this.#random.int(0, 20));
+    await this.#expectOneOf([200, 404], 'POST', `/v1/maps/${name}/handlers/main/enable`);
   }
 
   async #drainByHand({ name }: PlannedMap): Promise<void> {
