@@ -24,10 +24,14 @@ export function drainErrorKey(result: { ret: number; number: number; error: unkn
     case 'ENOSPC':
       return result.number === 0 ? 'JOURNAL_FULL' : 'HANDLER_NO_SPACE';
     case 'EAGAIN':
-      return 'NOBODY_ATTACHED';
+      return isAskedToWait(result.error) ? 'HANDLER_ASKED_TO_WAIT' : 'NOBODY_ATTACHED';
     default:
       return 'HANDLER_FAILED';
   }
+}
+
+function isAskedToWait(error: unknown): boolean {
+  return error instanceof RingbufdError && error.key === 'HANDLER_ASKED_TO_WAIT';
 }
 
 /** What a checkpoint failed with says it all. */

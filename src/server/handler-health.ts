@@ -33,7 +33,11 @@ export interface Failure {
 export type Fate = 'stays' | 'dead_letter';
 
 /** Failures that no sample is to blame for: they use up no attempt. */
-const blameless: ReadonlySet<ErrorKey> = new Set<ErrorKey>(['NOBODY_ATTACHED', 'HANDLER_NO_SPACE']);
+const blameless: ReadonlySet<ErrorKey> = new Set<ErrorKey>([
+  'NOBODY_ATTACHED',
+  'HANDLER_NO_SPACE',
+  'HANDLER_ASKED_TO_WAIT',
+]);
 
 /** A batch limit over it is none. */
 const MAX_BATCH_SAMPLES = 4096;

@@ -90,6 +90,7 @@ describe('the catalogue', () => {
       REQUEST_TIMEOUT: 408,
       EXPECTATION: 417,
       MEDIA_TYPE: 415,
+      HANDLER_ASKED_TO_WAIT: 503,
       HANDLER_DISABLED: 409,
       DRAIN_BAD_RECORD: 422,
       DRAIN_RECORD_TOO_BIG: 422,

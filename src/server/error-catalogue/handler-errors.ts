@@ -112,6 +112,13 @@ export const handlerErrors = {
     advice: 'The samples stay in the ring: attach a client that is not busy, and drain again.',
     retryable: true,
   }),
+  HANDLER_ASKED_TO_WAIT: entry({
+    errno: 'EAGAIN',
+    status: 503,
+    title: 'the server of this handler has asked not to be called yet',
+    advice: 'The samples stay in the ring: drain again when its Retry-After is over.',
+    retryable: true,
+  }),
   NO_DEAD_LETTER: entry({
     errno: 'EINVAL',
     status: 422,

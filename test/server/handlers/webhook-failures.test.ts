@@ -104,7 +104,7 @@ describe('a webhook whose server fails', () => {
     expect(await rig.drain()).toMatchObject({ ret: EIO, error: { retryAfterMs: 60_000 } });
     clock.advance(59_000);
     const early = await rig.drain();
-    expect(early).toMatchObject({ ret: EIO, error: { retryAfterMs: 1000 } });
+    expect(early).toMatchObject({ ret: -11, error: { key: 'HANDLER_ASKED_TO_WAIT', retryAfterMs: 1000 } });
     expect(messageOf(early)).toContain('asked to wait');
     expect(rig.state).toMatchObject({ retry_after_ms: 1000 });
     expect(receiver.requests).toHaveLength(1);

@@ -60,10 +60,11 @@ export class Delivery {
   /**
    * Delivers a batch: comes back once a server answered 2xx for it.
    * @param deadlineMs monotonic ms at which the last attempt is given up
-   * @throws RingbufdError HANDLER_FAILED, or HANDLER_TIMEOUT when the last attempt ran out of time
+   * @throws RingbufdError HANDLER_FAILED, HANDLER_TIMEOUT when the last attempt ran out of time, or HANDLER_ASKED_TO_WAIT:
+   *   nothing was sent
    */
   async deliver(batch: Batch, context: DrainContext, deadlineMs: number): Promise<void> {
-    const { clock, random } = this.#deps;
+    const { clock, random, endpoint } = this.#deps;
     const { max_attempts: maxAttempts } = this.#config;
     const backoff = {
       backoffMinMs: this.#config.backoff_min_ms,
@@ -71,7 +72,10 @@ export class Delivery {
     };
     if (this.#stopping) throw this.#failed('the handler is closed');
     const asked = this.#notBeforeMs - clock.nowMs();
-    if (asked > 0) throw this.#failed('the server asked to wait (Retry-After)', asked);
+    if (asked > 0) {
+      const detail = `${endpoint.origin}: the server asked to wait (Retry-After)`;
+      throw new RingbufdError('HANDLER_ASKED_TO_WAIT', detail, { retryAfterMs: Math.ceil(asked) });
+    }
     for (let attempt = 1; ; attempt++) {
       const failure = await this.#attempt(batch, context, deadlineMs);
       if (failure === undefined) {
