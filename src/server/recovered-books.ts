@@ -1,9 +1,12 @@
 /** The books of a map across a restart: what a journal keeps of them, and how they go on. */
-import { recordSize, records, type UserRing } from '../ring/index.js';
+import { BPF_RINGBUF_DISCARD_BIT, DATA_OFFSET, recordSize, type UserRing } from '../ring/index.js';
 import type { KeptCounters, KeptRun, RecoveredMap } from './journal/journal.js';
 import type { LedgerLine } from './ledger/ledger-line.js';
 import type { MapLedger } from './ledger/map-ledger.js';
 import type { MapCounters } from './map-counters.js';
+
+/** Payload length in a record's header: below the BUSY and DISCARD bits. */
+const LENGTH_MASK = BPF_RINGBUF_DISCARD_BIT - 1;
 
 /** The part of the counters that a journal keeps. */
 export function keptCounters(counters: MapCounters): KeptCounters {
@@ -33,14 +36,19 @@ export interface SetAside {
   bytes: number;
 }
 
-/** Records of one line that lie back to back. */
+/** Records of one line that lie back to back. Places are counted in bytes from the consumer position. */
 interface Stretch {
   line: LedgerLine;
-  readonly start: number;
-  /** Behind it. */
-  readonly end: bigint;
+  readonly from: number;
+  readonly to: number;
   records: number;
   bytes: number;
+}
+
+/** What was set aside, with its place. */
+interface PlacedAside extends SetAside {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -62,9 +70,12 @@ export function takeUpBooks(
   const lines = ledger.restore(recovered.producers);
   const stretches = stretchesOf(recovered.runs, ring, (handle) => lines.get(handle) ?? before);
   const aside = recovered.quarantined
-    .map(({ position, bytes }) => ({ start: position, end: position + BigInt(bytes), discards: 0, bytes: 0 }))
-    .sort((a, b) => (a.end < b.end ? -1 : 1));
-  const hit = countRecords(ring, stretches, aside);
+    .map(({ position, bytes }): PlacedAside => {
+      const from = Number(position - ring.consumerPosition);
+      return { end: position + BigInt(bytes), from, to: from + bytes, discards: 0, bytes: 0 };
+    })
+    .sort((a, b) => a.from - b.from);
+  const { hit, discards } = countRecords(ring, stretches, aside);
   const left = stretches.reduce((sum, stretch) => sum + stretch.records, 0);
   counters.quarantinedSamples += counters.bufferedSamples - left;
   for (const line of lines.values()) {
@@ -76,9 +87,16 @@ export function takeUpBooks(
     for (const stretch of own) stretch.line = before;
   }
   bookTheRest(before, counters, [...lines.values()]);
-  ledger.takeUp(stretches.filter(({ records: count }) => count > 0));
-  for (const { position, length, state } of records(ring))
-    if (state === 'discarded') ledger.foundDiscard(lowOf(position), recordSize(length));
+  const head = ring.consumerLow;
+  ledger.takeUp(
+    stretches
+      .filter(({ records }) => records > 0)
+      .map(({ line, from, records, bytes }) => ({ line, start: (head + from) | 0, records, bytes })),
+  );
+  if (discards > 0)
+    walk(ring, (at, bytes, isDiscard) => {
+      if (isDiscard) ledger.foundDiscard((head + at) | 0, bytes);
+    });
   return aside;
 }
 
@@ -89,12 +107,11 @@ function stretchesOf(
   lineOf: (handle: number) => LedgerLine,
 ): Stretch[] {
   const stretches: Stretch[] = [];
-  let at = ring.consumerPosition;
+  let at = 0;
   const add = (handle: number, bytes: number): void => {
     if (bytes <= 0) return;
-    const end = at + BigInt(bytes);
-    stretches.push({ line: lineOf(handle), start: lowOf(at), end, records: 0, bytes: 0 });
-    at = end;
+    stretches.push({ line: lineOf(handle), from: at, to: at + bytes, records: 0, bytes: 0 });
+    at += bytes;
   };
   add(0, ring.used - runs.reduce((sum, { bytes }) => sum + bytes, 0));
   for (const { handle, bytes } of runs) add(handle, bytes);
@@ -103,33 +120,48 @@ function stretchesOf(
 
 /**
  * Counts the records of each stretch and of what was set aside.
- * @returns lines whose records do not lie as they should: one was set aside, or reaches into the next stretch
+ * @returns lines whose records do not lie as they should (one was set aside, or reaches into the next stretch), and how
+ *   many discards there are
  */
 function countRecords(
   ring: UserRing,
   stretches: readonly Stretch[],
-  aside: readonly (SetAside & { readonly start: bigint })[],
-): Set<LedgerLine> {
+  aside: readonly PlacedAside[],
+): { hit: Set<LedgerLine>; discards: number } {
   const hit = new Set<LedgerLine>();
-  let at = 0;
-  let asideAt = 0;
-  for (const { position, length, state } of records(ring)) {
-    const bytes = recordSize(length);
-    const end = position + BigInt(bytes);
-    while (stretches[at]!.end <= position) at++;
-    const stretch = stretches[at]!;
+  let discards = 0;
+  let current = 0;
+  let nextAside = 0;
+  walk(ring, (at, bytes, isDiscard) => {
+    while (stretches[current]!.to <= at) current++;
+    const stretch = stretches[current]!;
     stretch.records++;
     stretch.bytes += bytes;
-    for (let over = at; end > stretches[over]!.end; over++)
+    for (let over = current; at + bytes > stretches[over]!.to; over++)
       hit.add(stretch.line).add(stretches[over + 1]!.line);
-    while (aside[asideAt] !== undefined && aside[asideAt]!.end <= position) asideAt++;
-    const found = aside[asideAt];
-    if (found === undefined || position < found.start || state !== 'discarded') continue;
+    if (!isDiscard) return;
+    discards++;
+    while (aside[nextAside] !== undefined && aside[nextAside]!.to <= at) nextAside++;
+    const found = aside[nextAside];
+    if (found === undefined || at < found.from) return;
     found.discards++;
     found.bytes += bytes;
     hit.add(stretch.line);
+  });
+  return { hit, discards };
+}
+
+/** Walks the records of a managed ring. There may be a hundred million: no object for each. */
+function walk(ring: UserRing, visit: (at: number, bytes: number, isDiscard: boolean) => void): void {
+  const { words, used } = ring;
+  const mask = ring.size - 1;
+  const head = ring.consumerLow;
+  for (let at = 0; at < used;) {
+    const header = words[(DATA_OFFSET + ((head + at) & mask)) >> 2]!;
+    const bytes = recordSize(header & LENGTH_MASK);
+    visit(at, bytes, (header & BPF_RINGBUF_DISCARD_BIT) !== 0);
+    at += bytes;
   }
-  return hit;
 }
 
 /** What the books of the map have and no producer has. */
@@ -147,8 +179,4 @@ function bookTheRest(line: LedgerLine, counters: MapCounters, others: readonly L
   line.deadLetteredBytes = rest(counters.deadLetteredBytes, (o) => o.deadLetteredBytes);
   line.quarantinedSamples = counters.quarantinedSamples;
   line.quarantinedBytes = counters.quarantinedBytes;
-}
-
-function lowOf(position: bigint): number {
-  return Number(BigInt.asIntN(32, position));
 }
