@@ -36,6 +36,9 @@ interface SampleTries {
 }
 
 /** By number of waiters. */
+const WOKEN_NOTE = 'rounds in which nobody resends before all are woken, as nobody answers the bare writes';
+const ACCEPTED_NOTE = 'other rounds, in which each one resends the moment it is woken';
+
 type WakeupTries = Map<number, { woken: Spread[][]; accepted: Spread[][]; writes: Spread[][] }>;
 
 async function run({ quick, tries, progress }: GroupContext): Promise<GroupResult> {
@@ -96,8 +99,11 @@ async function run({ quick, tries, progress }: GroupContext): Promise<GroupResul
           { key: 'last', title: 'last, median', digits: 2 },
         ],
         rows: [...wakeups].flatMap(([count, { woken, accepted, writes }]) => [
-          spreadRow(`${count} waiting: WAKEUP read`, woken),
-          spreadRow(`${count} waiting: accepted after resending`, accepted),
+          { ...spreadRow(`${count} waiting: WAKEUP read`, woken), ...(count === 1 && { note: WOKEN_NOTE }) },
+          {
+            ...spreadRow(`${count} waiting: accepted after resending`, accepted),
+            ...(count === 1 && { note: ACCEPTED_NOTE }),
+          },
           spreadRow(`${count} bare socket writes`, writes),
         ]),
       },

@@ -1,5 +1,7 @@
 /** ENOSPC, then a drain, then WAKEUP, then accepted: one round after the other, with any number of waiters. */
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Op } from '../../src/wire/index.js';
 import { openTcp } from '../websocket/link.js';
 import type { RunningDaemon } from '../peers/ringbufd.js';
@@ -12,6 +14,10 @@ const RING_BYTES = 1 << 20;
 const RECORD_BYTES = 72;
 const HANDLER = { kind: 'count', config: {}, trigger: { mode: 'manual' } };
 
+/** What the clients of a round leave behind is cleared away before the next one: it is not the daemon's time. */
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 /** What one waiter goes through in a round. */
 interface Waiter {
   readonly connection: FrameConnection;
@@ -20,15 +26,19 @@ interface Waiter {
 }
 
 export interface WakeupRounds {
-  /** From the drain's request to each waiter's WAKEUP, ms: first, median, last of each round. */
+  /**
+   * From the drain's request to each waiter's WAKEUP, ms: first, median, last of each round. Nobody resends before all are
+   * woken, so that it is as with the bare socket writes: what a thousand resends take is not in it.
+   */
   readonly woken: readonly Spread[];
-  /** From the same to the ACK of what it had to resend. */
+  /** In other rounds, where each waiter resends when its WAKEUP comes: to the ACK of that. */
   readonly accepted: readonly Spread[];
 }
 
 /**
  * Each round: the ring is filled to less than a record, every waiter's OUTPUT is refused with ENOSPC, one drain is asked
- * for over REST, and every waiter resends when its WAKEUP comes.
+ * for over REST, and every waiter resends.
+ * @param rounds of each kind, in turn
  */
 export async function measureWakeups(
   daemon: RunningDaemon,
@@ -53,13 +63,18 @@ export async function measureWakeups(
   await forAll(waiters, Op.DONE, ({ connection }) =>
     connection.send({ op: Op.WATCH, seq: 0n, on: true, minFree: RECORD_BYTES }),
   );
-  for (let round = 0; round < rounds; round++) {
-    await fill(daemon, map);
+  const filler = new Filler(await FrameConnection.open(daemon.port, map));
+  for (let round = 0; round < 2 * rounds; round++) {
+    const atOnce = round % 2 === 1;
+    await filler.fill();
     await forAll(waiters, Op.ERROR, (waiter) =>
       waiter.connection.send({ op: Op.OUTPUT, seq: ++waiter.seq, atomic: false, resend: false, run }),
     );
+    collectGarbage();
     const wokenAt: number[] = [];
     const acceptedAt: number[] = [];
+    const resend = ({ connection, seq }: Waiter): void =>
+      connection.send({ op: Op.OUTPUT, seq, atomic: false, resend: true, run });
     const answered = once(rest, 'data');
     const began = performance.now();
     await new Promise<void>((resolve) => {
@@ -67,7 +82,8 @@ export async function measureWakeups(
         waiter.connection.onFrame = (frame) => {
           if (frame.op === Op.WAKEUP) {
             wokenAt.push(performance.now() - began);
-            waiter.connection.send({ op: Op.OUTPUT, seq: waiter.seq, atomic: false, resend: true, run });
+            if (atOnce) resend(waiter);
+            else if (wokenAt.length === waiterCount) waiters.forEach(resend);
           } else if (frame.op === Op.ACK) {
             acceptedAt.push(performance.now() - began);
             if (acceptedAt.length === waiterCount) resolve();
@@ -78,9 +94,10 @@ export async function measureWakeups(
     await answered;
     if (wokenAt.length < waiterCount)
       throw new Error(`${wokenAt.length} of ${waiterCount} waiters were woken`);
-    woken.push(spreadOf(wokenAt));
-    accepted.push(spreadOf(acceptedAt));
+    if (atOnce) accepted.push(spreadOf(acceptedAt));
+    else woken.push(spreadOf(wokenAt));
   }
+  filler.close();
   for (const { connection } of waiters) connection.close();
   rest.destroy();
   await daemon.call('DELETE', `/v1/maps/${map}`);
@@ -102,18 +119,44 @@ async function forAll(waiters: readonly Waiter[], op: number, send: (waiter: Wai
   );
 }
 
-/** Fills the ring until less than a record is free. */
-async function fill(daemon: RunningDaemon, map: string): Promise<void> {
-  const { body } = await daemon.call('GET', `/v1/maps/${map}/query`);
-  const { avail_data } = body as { avail_data: string };
-  const records = Math.floor((RING_BYTES - Number(avail_data)) / RECORD_BYTES);
-  const response = await fetch(`http://127.0.0.1:${daemon.port}/v1/maps/${map}/samples`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/vnd.ringbuf.records' },
-    body: runOf({ sampleBytes: SAMPLE_BYTES, samplesPerMessage: records }),
-  });
-  if (!response.ok) throw new Error(`the ring could not be filled: ${await response.text()}`);
-  await response.arrayBuffer();
+/** Samples of one frame that fills. */
+const FILL_SAMPLES = 909;
+
+/** Fills a ring until less than a record is free, as a producer of its own. */
+class Filler {
+  readonly #connection: FrameConnection;
+  readonly #run = runOf({ sampleBytes: SAMPLE_BYTES, samplesPerMessage: FILL_SAMPLES });
+  #seq = 0;
+  /** Whether the last frame was refused in part: it comes again, as new. */
+  #open = false;
+
+  constructor(connection: FrameConnection) {
+    this.#connection = connection;
+  }
+
+  async fill(): Promise<void> {
+    for (;;) {
+      if (!this.#open) this.#seq++;
+      const answer = await new Promise<number>((resolve) => {
+        this.#connection.onFrame = (frame) => {
+          if (frame.op === Op.ACK || frame.op === Op.ERROR) resolve(frame.op);
+        };
+        this.#connection.send({
+          op: Op.OUTPUT,
+          seq: this.#seq,
+          atomic: false,
+          resend: false,
+          run: this.#run,
+        });
+      });
+      this.#open = answer === Op.ERROR;
+      if (this.#open) return;
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
 }
 
 /** A drain as bytes: what an HTTP client of its own would add is not the daemon's. */

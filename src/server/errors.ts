@@ -39,7 +39,11 @@ export class RingbufdError extends Error {
   readonly retryAfterMs: number;
 
   constructor(key: ErrorKey, detail?: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    // A refusal is an answer, given by the thousand when a ring is full; to walk the stack for each takes 12 µs.
+    const { stackTraceLimit } = Error;
+    if (key !== 'INTERNAL') Error.stackTraceLimit = 0;
     super(detail ?? catalogue[key].title, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'RingbufdError';
     this.key = key;
     this.detail = detail ?? catalogue[key].title;
