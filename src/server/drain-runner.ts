@@ -42,6 +42,8 @@ export interface DrainRequest {
   handler: Handler;
   /** The caller's ctx, any JSON value. */
   ctx: unknown;
+  /** It goes on with the call that the last drain began: the handler is not told of the ctx again. */
+  goesOn?: boolean;
   flags: number;
   /** Bound on loop turns; the kernel's if absent. */
   maxTurns?: number | undefined;
@@ -77,7 +79,7 @@ export function runDrain(
 ): DrainOutcome | Promise<DrainOutcome> {
   const { handler } = request;
   const context = contextAt(ring, request);
-  handler.begin(request.ctx, context);
+  if (request.goesOn !== true) handler.begin(request.ctx, context);
   switch (handler.shape) {
     case 'sample':
       return drainSamples(consumer, handler, request);

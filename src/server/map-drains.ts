@@ -140,7 +140,7 @@ export class MapDrains {
     const { batchLimit } = health;
     const request = { handler, ctx, flags, maxTurns, turn, map, incarnation, endAsked, batchLimit, timing };
     const head = ring.consumerPosition;
-    this.#deps.shadows.begun();
+    this.#deps.shadows.begun(ctx);
     let outcome: DrainOutcome | Promise<DrainOutcome>;
     try {
       outcome = runDrain(ring, this.#consumer, request, (soFar, consumerLow) => {

@@ -11,6 +11,7 @@ import type { Clock } from './clock.js';
 import type { DrainOutcome } from './drain-runner.js';
 import type { RegisteredHandler } from './handler-table.js';
 import type { MapCounters } from './map-counters.js';
+import { DrainCtx } from './shadow-ctx.js';
 import { Shadow, type ReleasedRun, type ShadowReport } from './shadow.js';
 
 export interface MapShadowsDeps {
@@ -33,6 +34,8 @@ export class MapShadows {
   readonly #deps: MapShadowsDeps;
   readonly #shadows = new Map<RegisteredHandler, Shadow>();
   #snapshot: Snapshot | undefined;
+  /** Of the drain under way. */
+  #ctx = new DrainCtx({});
   /** Samples of the drain under way that the shadows were offered. */
   #offered = 0;
 
@@ -66,9 +69,13 @@ export class MapShadows {
     await Promise.all([...this.#shadows.keys()].map((registered) => this.remove(registered)));
   }
 
-  /** A drain begins. One copy of what lies at the head, as much as a shadow could take; none without a shadow. */
-  begun(): void {
+  /**
+   * A drain begins. One copy of what lies at the head, as much as a shadow could take; none without a shadow.
+   * @param ctx that it was called with
+   */
+  begun(ctx: unknown): void {
     this.#offered = 0;
+    this.#ctx = new DrainCtx(ctx);
     this.#look();
   }
 
@@ -113,7 +120,7 @@ export class MapShadows {
     const run = releasedRun(snapshot, released);
     if (run.bytes.length === 0) return;
     this.#offered += run.samples;
-    for (const shadow of this.#shadows.values()) shadow.offer(run);
+    for (const shadow of this.#shadows.values()) shadow.offer(run, this.#ctx);
   }
 }
 

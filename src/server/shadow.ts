@@ -21,6 +21,7 @@ import { runDrain, type DrainOutcome } from './drain-runner.js';
 import { RingbufdError } from './errors.js';
 import type { Handler } from './handlers/index.js';
 import type { MapCounters } from './map-counters.js';
+import { WaitingCtx, type DrainCtx } from './shadow-ctx.js';
 
 /** Whole records back to back, as a drain has released them. */
 export interface ReleasedRun {
@@ -77,6 +78,7 @@ export class Shadow {
   readonly #ring: UserRing;
   readonly #producer: Producer;
   readonly #consumer: Consumer;
+  readonly #ctxs: WaitingCtx;
   /** Where the samples end, of those in the queue, that the real handler answered 1 for. */
   readonly #realStops = new Set<bigint>();
   readonly #errors = new Map<ErrnoName, number>();
@@ -95,6 +97,7 @@ export class Shadow {
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
     this.#enabled = deps.enabled;
+    this.#ctxs = new WaitingCtx(deps.queueBytes);
     this.#ring = createUserRing({ maxEntries: deps.queueBytes }, { mode: 'managed' });
     this.#producer = new Producer(this.#ring);
     this.#consumer = new Consumer(this.#ring);
@@ -137,20 +140,26 @@ export class Shadow {
     this.#deps.counters.shadowSkipped += samples;
   }
 
-  /** Copies what fits into its queue. Once something was left out it takes nothing until it has caught up. */
-  offer({ position, bytes, samples }: ReleasedRun): void {
+  /**
+   * Copies what fits into its queue. Once something was left out it takes nothing until it has caught up.
+   * @param ctx that the samples were drained with
+   */
+  offer({ position, bytes, samples }: ReleasedRun, ctx: DrainCtx): void {
     const ring = this.#ring;
     if (this.#closed || !this.#enabled) return;
     if (ring.used === 0 && this.#running === undefined) {
       ring.consumerPosition = position;
       ring.producerPosition = position;
     }
-    if (ring.producerPosition !== position) {
+    if (ring.producerPosition !== position || !this.#ctxs.hasRoomFor(ctx)) {
       this.skip(samples);
       return;
     }
     const fitting = prefixOf(bytes, ring.free);
-    if (fitting.bytes.length > 0) this.#producer.outputRun(fitting.bytes);
+    if (fitting.bytes.length > 0) {
+      this.#producer.outputRun(fitting.bytes);
+      this.#ctxs.add(ctx, fitting.records);
+    }
     if (fitting.samples < samples) this.skip(samples - fitting.samples);
     this.#schedule(0);
   }
@@ -186,9 +195,14 @@ export class Shadow {
   #step(): void {
     if (this.#closed || this.#running !== undefined) return;
     const { handler, map, incarnation, clock } = this.#deps;
-    const maxTurns = handler.shape === 'sample' ? LOOP_RUN_SAMPLES : AWAITED_RUN_SAMPLES;
+    const stretch = this.#ctxs.head;
+    if (stretch === undefined) return;
+    const most = handler.shape === 'sample' ? LOOP_RUN_SAMPLES : AWAITED_RUN_SAMPLES;
+    const maxTurns = Math.min(most, stretch.records);
     const endAsked = (): boolean => this.#closed || !this.#enabled;
-    const request = { handler, ctx: {}, flags: FLAGS, maxTurns, map, incarnation, endAsked };
+    const { ctx, begun } = stretch;
+    const goesOn = begun && !ctx.isEmpty;
+    const request = { handler, ctx: ctx.value, goesOn, flags: FLAGS, maxTurns, map, incarnation, endAsked };
     const from = this.#ring.consumerPosition;
     const startedMs = clock.nowMs();
     const ended = (outcome: DrainOutcome): void => {
@@ -201,11 +215,13 @@ export class Shadow {
     };
     try {
       const outcome = runDrain(this.#ring, this.#consumer, request, () => undefined);
+      stretch.begun = true;
       if (outcome instanceof Promise) this.#running = outcome.then(ended);
       else ended(outcome);
     } catch (error) {
       if (!(error instanceof RingbufdError)) throw error;
-      this.#fail(error.errno);
+      // It does not take the ctx, whatever the sample.
+      this.#fail(error.errno, AWAITED_RUN_SAMPLES);
       this.#schedule(0);
     }
   }
@@ -213,6 +229,7 @@ export class Shadow {
   #judge(outcome: DrainOutcome, from: bigint): void {
     const to = this.#ring.consumerPosition;
     let differed = 0;
+    this.#ctxs.release(outcome.drained + outcome.discarded);
     if (outcome.stopped) this.#lastStop = to;
     const agreed = outcome.stopped && this.#realStops.delete(to);
     if (outcome.stopped && !agreed) differed++;
@@ -230,16 +247,17 @@ export class Shadow {
   }
 
   /** What a shadow fails on it does not get again: of a batch nobody can tell which sample it was. */
-  #fail(errno: ErrnoName): void {
-    const { handler } = this.#deps;
+  #fail(errno: ErrnoName, most = this.#deps.handler.shape === 'batch' ? AWAITED_RUN_SAMPLES : 1): void {
     this.#errors.set(errno, (this.#errors.get(errno) ?? 0) + 1);
-    const samples = handler.shape === 'batch' ? AWAITED_RUN_SAMPLES : 1;
+    const samples = Math.min(most, this.#ctxs.head?.records ?? most);
     const from = this.#ring.consumerPosition;
     const run = new SampleRun(this.#ring, samples);
     this.#consumer.begin(FLAGS);
     const failed = this.#consumer.peekRun(run, Infinity, samples);
     this.#consumer.releaseRun(run, failed);
     this.#consumer.end(FLAGS);
+    const { drained, discarded } = this.#consumer.report;
+    this.#ctxs.release(drained + discarded);
     this.#failed += Math.max(0, failed);
     this.#forgetStops(from, this.#ring.consumerPosition);
   }
@@ -255,6 +273,7 @@ export class Shadow {
     this.#consumer.end(FLAGS);
     this.#countSkipped(this.#consumer.report.drained);
     this.#realStops.clear();
+    this.#ctxs.clear();
   }
 
   /** @returns verdicts 1 of the real handler in that part of the queue */
@@ -275,16 +294,21 @@ function distance(from: bigint, to: bigint): bigint {
 }
 
 /** The longest prefix of whole records that takes at most `maxBytes`. */
-function prefixOf(bytes: Uint8Array, maxBytes: number): { bytes: Uint8Array; samples: number } {
+function prefixOf(
+  bytes: Uint8Array,
+  maxBytes: number,
+): { bytes: Uint8Array; samples: number; records: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let end = 0;
   let samples = 0;
+  let records = 0;
   while (end + BPF_RINGBUF_HDR_SZ <= bytes.length) {
     const header = view.getUint32(end, true);
     const size = recordSize(header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT));
     if (end + size > Math.min(maxBytes, bytes.length)) break;
     if ((header & BPF_RINGBUF_DISCARD_BIT) === 0) samples++;
+    records++;
     end += size;
   }
-  return { bytes: bytes.subarray(0, end), samples };
+  return { bytes: bytes.subarray(0, end), samples, records };
 }

@@ -84,6 +84,50 @@ describe('a shadow', () => {
     expect(map.counters.shadowDiffered).toBe(2);
   });
 
+  it('is called with the ctx that its samples were drained with, once for each drain that has one', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    await putShadow(watching());
+    const { handler } = map.handlers.get('s');
+    Object.assign(handler, { begin: (ctx: unknown) => void seen.push(JSON.stringify(ctx)) });
+    store(map, 'a');
+    await map.drain('h', 0, { a: 1 });
+    store(map, 'b', ...Array.from({ length: 150 }, () => '.'));
+    await map.drain('h', 0, { a: 1 });
+    store(map, 'c');
+    await map.drain('h', 0, {});
+    store(map, 'd');
+    await map.drain('h', 0, 'text');
+    settle();
+    expect(seen.filter((text) => text !== '.')).toEqual([
+      ...['{"a":1}', 'a', '{"a":1}', 'b'],
+      ...['{}', 'c', '"text"', 'd'],
+    ]);
+    expect(report()).toMatchObject({ calls: 154, skipped: 0 });
+  });
+
+  it('fails on the samples of a drain whose ctx it does not take, and goes on behind them', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    await map.putHandler('s', { kind: 'capture', config: {}, trigger: { mode: 'manual' }, shadow: true });
+    store(map, 'a', 'b');
+    await map.drain('h', 0, { stop_after: 'never' });
+    store(map, 'c', 'd');
+    await map.drain('h', 0, { stop_after: 2 });
+    settle();
+    expect(report()).toMatchObject({ calls: 2, failed: 2, errors: { EINVAL: 1 }, differed: 1, skipped: 0 });
+  });
+
+  it('keeps no more of ctx in memory than of samples: the rest is skipped', async () => {
+    await putHandler(map, () => 0, { manual: true });
+    await putShadow(watching());
+    const ctx = { text: 'x'.repeat(1500) };
+    for (const text of ['a', 'b', 'c']) {
+      store(map, text);
+      await map.drain('h', 0, ctx);
+    }
+    settle();
+    expect([seen, report().skipped]).toEqual([['a', 'b'], 1]);
+  });
+
   it('that is disabled is not called: what waits for it is skipped, and what is drained meanwhile is not counted', async () => {
     await putHandler(map, () => 0, { manual: true });
     await putShadow(watching());
