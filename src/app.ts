@@ -48,7 +48,11 @@ export async function buildApp(
     clientErrorHandler: (error, socket) => answerClientError(error, socket, daemon.events),
     frameworkErrors: (error, _request, reply) => void answerFrameworkError(error, reply, daemon.events),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  await registerApi(app, daemon, VERSION);
+  const close = async (error: unknown): Promise<never> => {
+    await daemon.close(0).catch(() => undefined);
+    throw error;
+  };
+  await registerApi(app, daemon, VERSION).catch(close);
   app.server.maxConnections = config.limits.max_sockets;
   app.server.on('drop', () => daemon.events.refused('http', 'LIMIT_CONNECTIONS', 'EAGAIN'));
   app.server.on('checkExpectation', (request, response) =>
@@ -58,7 +62,7 @@ export async function buildApp(
     if (wantsWebSocket(request)) daemon.gateway.handleUpgrade(request, socket, head);
     else serveWithoutUpgrade(app.server, request, socket, head);
   });
-  await app.ready();
+  await app.ready().then(undefined, close);
   return {
     daemon,
     fastify: app,

@@ -171,7 +171,7 @@ async function checkRun(
         if (wrong !== undefined) report.ahead++;
         if (recovery.found!.quarantined.length > 0) throw new Error('something undamaged was quarantined');
       } catch (error) {
-        // All four commit slots may be torn then; the daemon refuses such a file.
+        // All four commit slots may be torn then; the daemon sets such a file aside and begins anew.
         if (promisesNothing && String(error).includes('no commit record verifies')) {
           file.rollBack();
           continue;

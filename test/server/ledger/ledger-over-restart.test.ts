@@ -91,7 +91,7 @@ const samplesOf = (line: Line | undefined): Partial<Record<Terms, number>> =>
     ),
   );
 
-describe('the ledger of a journalled map', () => {
+describe('the ledger of a journalled map', { timeout: 60_000 }, () => {
   it('goes on producer by producer, with what is drained and whose the records in the ring are', async () => {
     await create();
     const [p, q] = [await producer('p'), await producer('q')];
