@@ -56,12 +56,11 @@ export interface ResolvedHandleOptions {
 /** @throws RingbufError EINVAL, naming the option */
 export function resolveHandleOptions(options: HandleOptions): ResolvedHandleOptions {
   const creditBytes = count('creditBytes', options.creditBytes ?? 4 * 2 ** 20, 1);
-  const map = checkedName('map', options.map);
   const handler = checkedName('handler', options.handler);
   const query = new URLSearchParams({ credit: String(creditBytes) });
   if (options.client !== undefined) query.set('client', checkedName('client', options.client));
   return {
-    url: endpointUrl(options, `/v1/maps/${map}/handlers/${handler}/attach`, query),
+    url: endpointUrl(options, `/handlers/${handler}/attach`, query),
     subprotocols: subprotocolsOf(HANDLER_SUBPROTOCOL, options.token),
     onBatch: options.onBatch,
     creditBytes,

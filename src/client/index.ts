@@ -16,6 +16,7 @@ export type { BatchVerdict, DeliveryInfo, OnBatch } from './handler-delivery.js'
 export type { HandleOptions } from './handler-options.js';
 export type { Attached } from './handler-link.js';
 export type { Positions, RingInfo } from './positions.js';
+export { daemonFor } from './daemon-list.js';
 export type { ConnectOptions, DaemonAddress } from './options.js';
 export type { OutputOptions, OutputReceipt, Sample, WhenFull } from './output-call.js';
 export type { ProducerEvents, Uncertain } from './producer-events.js';

@@ -1,6 +1,7 @@
 import { BEARER_SUBPROTOCOL_PREFIX, encodeBase64, Subprotocol } from '../wire/index.js';
 import { openWebSocket } from '#websocket';
 import { systemClock, type Clock } from './clock.js';
+import { daemonFor, daemonUrl } from './daemon-list.js';
 import { RingbufError } from './errors.js';
 import type { WhenFull } from './output-call.js';
 import { defaultReconnect, type ReconnectOptions } from './reconnect.js';
@@ -10,6 +11,11 @@ import type { OpenWebSocket } from './socket.js';
 export interface DaemonAddress {
   /** Base address of the daemon: ws:, wss:, http: or https:, with the path prefix of a proxy if there is one. */
   url?: string | URL;
+  /**
+   * Instead of `url`: the base addresses of several daemons, over which maps are spread. The map's name says which one has
+   * it: see `daemonFor`.
+   */
+  urls?: readonly (string | URL)[];
   /** Instead of `url`: host name or address. Default 127.0.0.1. */
   host?: string;
   /** Instead of `url`. Default 7890. */
@@ -115,7 +121,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
 function produceUrl(options: ConnectOptions, onFull: string): string {
   const query = new URLSearchParams({ on_full: onFull });
   if (options.producer !== undefined) query.set('producer', checkedName('producer', options.producer));
-  return endpointUrl(options, `/v1/maps/${checkedName('map', options.map)}/produce`, query);
+  return endpointUrl(options, '/produce', query);
 }
 
 /** @throws RingbufError EINVAL unless `value` is a name */
@@ -127,30 +133,22 @@ export function checkedName(option: string, value: string | undefined): string {
 }
 
 /**
- * The WebSocket address of a path of the daemon, behind the path prefix of a proxy if there is one.
- * @throws RingbufError EINVAL for an address that is none
+ * The WebSocket address of a path of a map, on the daemon that has it, behind the path prefix of a proxy if there is one.
+ * @param path below that of the map
+ * @throws RingbufError EINVAL for an address that is none, for a map that has no name, for two ways to say where
  */
-export function endpointUrl(address: DaemonAddress, path: string, query: URLSearchParams): string {
-  const { host = '127.0.0.1', port = 7890, secure = false } = address;
-  const base = String(address.url ?? `${secure ? 'wss' : 'ws'}://${host}:${port}`);
-  let url: URL;
-  try {
-    url = new URL(base);
-  } catch {
-    throw bad(`url: "${base}" is not an address`);
-  }
-  const scheme = schemes.get(url.protocol);
-  if (scheme === undefined) throw bad(`url: the scheme of "${base}" is not one of ws, wss, http, https`);
-  // Assigning to `protocol` is refused between http and ws: the address is written out instead.
-  return `${scheme}//${url.host}${url.pathname.replace(/\/+$/, '')}${path}?${query.toString()}`;
+export function endpointUrl(
+  options: DaemonAddress & { map: string },
+  path: string,
+  query: URLSearchParams,
+): string {
+  const { url, urls, host = '127.0.0.1', port = 7890, secure = false } = options;
+  const map = checkedName('map', options.map);
+  if (url !== undefined && urls !== undefined) throw bad('urls: not beside url');
+  const base =
+    urls === undefined ? (url ?? `${secure ? 'wss' : 'ws'}://${host}:${port}`) : daemonFor(map, urls);
+  return `${daemonUrl(base)}/v1/maps/${map}${path}?${query.toString()}`;
 }
-
-const schemes = new Map([
-  ['ws:', 'ws:'],
-  ['http:', 'ws:'],
-  ['wss:', 'wss:'],
-  ['https:', 'wss:'],
-]);
 
 /** A browser cannot set headers on a WebSocket, so the token travels as a subprotocol, everywhere alike. */
 export function subprotocolsOf(subprotocol: string, token: string | undefined): readonly string[] {
