@@ -1,7 +1,8 @@
 import type { ServerProcess } from './server.js';
 
 /** Which client opens connections to a contender: a key of the table in websocket/producer-process.ts. */
-export type LinkKind = 'ringbufd' | 'sink' | 'nats' | 'natsDelivered' | 'jetstream' | 'redis' | 'mqtt';
+export type LinkKind =
+  'ringbufd' | 'sdk' | 'sink' | 'nats' | 'natsDelivered' | 'jetstream' | 'redis' | 'mqtt';
 
 /** A server that producers send to. */
 export interface Contender {

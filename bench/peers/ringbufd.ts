@@ -139,3 +139,15 @@ export async function startRingbufd(
     stop: () => daemon.stop(),
   };
 }
+
+/** The same daemon, with producers that use the SDK: what an application gets. */
+export async function startRingbufdForSdk(): Promise<Contender | Absent> {
+  const started = await startRingbufd('memory');
+  if ('absent' in started) return started;
+  return {
+    ...started,
+    name: 'ringbufd, memory, by the SDK',
+    link: 'sdk',
+    setting: `${started.setting}; the producers call output() or outputRun() of the SDK, which copies, numbers and masks`,
+  };
+}

@@ -8,7 +8,8 @@ import { openRedis } from '../peers/redis.js';
 import { openRingbufd, openSink } from '../peers/ringbufd-link.js';
 import type { LinkKind } from '../peers/contender.js';
 import type { Flow, OpenLink, Shape } from './protocol.js';
-import { pump } from './pump.js';
+import { pump, type Pumped } from './pump.js';
+import { openSdk, pumpSdk } from './sdk-pump.js';
 
 export interface Job {
   readonly link: LinkKind;
@@ -31,7 +32,7 @@ export type JobAnswer =
     }
   | { readonly error: string };
 
-const links: Record<LinkKind, OpenLink> = {
+const links: Record<Exclude<LinkKind, 'sdk'>, OpenLink> = {
   ringbufd: openRingbufd,
   sink: openSink,
   nats: openNats,
@@ -41,14 +42,26 @@ const links: Record<LinkKind, OpenLink> = {
   mqtt: openMqtt,
 };
 
+/** What the producers of a job are, once they are connected. */
+interface Started {
+  pump: () => Promise<Pumped>;
+  close: () => Promise<unknown> | void;
+}
+
+async function start({ link, port, target, shape, flow, seconds }: Job): Promise<Started> {
+  if (link === 'sdk') {
+    const producer = await openSdk(port, target);
+    return { pump: () => pumpSdk(producer, shape, flow, seconds), close: () => producer.close() };
+  }
+  const open = await links[link](port, target, shape, flow);
+  return { pump: () => pump(open, flow, seconds), close: () => void open.socket.destroy() };
+}
+
 async function work(job: Job): Promise<JobAnswer> {
-  const { link, port, target, producers, shape, flow, seconds } = job;
-  const open = await Promise.all(
-    Array.from({ length: producers }, () => links[link](port, target, shape, flow)),
-  );
+  const started = await Promise.all(Array.from({ length: job.producers }, () => start(job)));
   const before = process.cpuUsage();
   try {
-    const pumped = await Promise.all(open.map((one) => pump(one, flow, seconds)));
+    const pumped = await Promise.all(started.map((one) => one.pump()));
     const { user, system } = process.cpuUsage(before);
     return {
       messages: pumped.reduce((sum, { messages }) => sum + messages, 0),
@@ -56,7 +69,7 @@ async function work(job: Job): Promise<JobAnswer> {
       cpuSeconds: (user + system) / 1e6,
     };
   } finally {
-    for (const { socket } of open) socket.destroy();
+    await Promise.all(started.map((one) => one.close()));
   }
 }
 

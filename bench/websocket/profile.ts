@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median } from '../measure/statistics.js';
 import type { Contender } from '../peers/contender.js';
-import { startRingbufd, type Durability } from '../peers/ringbufd.js';
+import { startRingbufd, startRingbufdForSdk, type Durability } from '../peers/ringbufd.js';
 import { cpuSeconds, loopSeconds } from '../peers/server.js';
 import { startSink } from '../peers/sink.js';
 import { startProducers } from './producers.js';
@@ -56,6 +56,7 @@ try {
 
 async function start(name: string): Promise<Contender> {
   if (name === 'sink') return startSink();
+  if (name === 'sdk') return startRingbufdForSdk() as Promise<Contender>;
   const directory = values['cpu-prof'];
   const flags: string[] = [];
   if (directory !== undefined) {

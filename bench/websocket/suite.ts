@@ -5,7 +5,7 @@ import type { Absent, Contender } from '../peers/contender.js';
 import { startMosquitto } from '../peers/mosquitto.js';
 import { startNats } from '../peers/nats.js';
 import { startRedis } from '../peers/redis.js';
-import { startRingbufd } from '../peers/ringbufd.js';
+import { startRingbufd, startRingbufdForSdk } from '../peers/ringbufd.js';
 import { cpuSeconds } from '../peers/server.js';
 import { startSink } from '../peers/sink.js';
 import { atLeast, type GroupResult, type Row, type Table, type Target } from '../report/results.js';
@@ -69,6 +69,7 @@ async function run(context: GroupContext): Promise<GroupResult> {
     await startRingbufd('memory'),
     await startRingbufd('written'),
     await startRingbufd('synced'),
+    await startRingbufdForSdk(),
     ...(await startNats()),
     await startRedis(),
     await startMosquitto(),

@@ -22,14 +22,14 @@ export function daemonUrl(address: string | URL): string {
   try {
     url = new URL(address);
   } catch {
-    throw new RingbufError('EINVAL', 'BAD_ARGUMENT', `url: "${address}" is not an address`);
+    throw new RingbufError('EINVAL', 'BAD_ARGUMENT', `url: "${String(address)}" is not an address`);
   }
   const scheme = schemes.get(url.protocol);
   if (scheme === undefined)
     throw new RingbufError(
       'EINVAL',
       'BAD_ARGUMENT',
-      `url: the scheme of "${address}" is not one of ws, wss, http, https`,
+      `url: the scheme of "${String(address)}" is not one of ws, wss, http, https`,
     );
   // Assigning to `protocol` is refused between http and ws: the address is written out instead.
   return `${scheme}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
