@@ -344,18 +344,21 @@ describe('dead_letter', () => {
 });
 
 describe('a failure that no sample is to blame for', () => {
-  it.each(['NOBODY_ATTACHED', 'HANDLER_NO_SPACE'] as const)('%s uses up no attempt', async (key) => {
-    await put({ ...deadLetter, max_attempts: 1 }, manual);
-    Object.assign(health().handler, {
-      shape: 'batch',
-      maxRunBytes: 4096,
-      onRun: () => Promise.reject(new RingbufdError(key)),
-    });
-    store(map, 'a');
-    for (let i = 0; i < 3; i++) expect((await map.drain('h', 0, {})).ret).toBeLessThan(0);
-    expect(health().health.attempts).toBe(0);
-    expect([map.ring.used, dlq.ring.used]).toEqual([16, 0]);
-  });
+  it.each(['NOBODY_ATTACHED', 'HANDLER_NO_SPACE', 'HANDLER_ASKED_TO_WAIT'] as const)(
+    '%s uses up no attempt',
+    async (key) => {
+      await put({ ...deadLetter, max_attempts: 1 }, manual);
+      Object.assign(health().handler, {
+        shape: 'batch',
+        maxRunBytes: 4096,
+        onRun: () => Promise.reject(new RingbufdError(key)),
+      });
+      store(map, 'a');
+      for (let i = 0; i < 3; i++) expect((await map.drain('h', 0, {})).ret).toBeLessThan(0);
+      expect(health().health.attempts).toBe(0);
+      expect([map.ring.used, dlq.ring.used]).toEqual([16, 0]);
+    },
+  );
 });
 
 describe('a handler that is disabled', () => {

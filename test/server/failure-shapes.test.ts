@@ -236,7 +236,14 @@ describe('a handler in a real thread that fails', () => {
         // Conserved for the rig, too, which knows of no dead letters.
         await rig.maps.delete(map.name);
       }),
-      { numRuns: 6 },
+      {
+        numRuns: 6,
+        examples: [
+          [{ policy: 'dead_letter', map: 'dlq', max_attempts: 2, ...pauses }, [0, 1, 2, 3, 0, NEVER, 0]],
+          [{ policy: 'retry', max_attempts: 2, ...pauses }, [1, 0, 2, 0]],
+          [{ policy: 'stop' }, [4, 0, NEVER, 0]],
+        ],
+      },
     );
   });
 });
