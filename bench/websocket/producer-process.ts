@@ -45,7 +45,7 @@ const links: Record<Exclude<LinkKind, 'sdk'>, OpenLink> = {
 /** What the producers of a job are, once they are connected. */
 interface Started {
   pump: () => Promise<Pumped>;
-  close: () => Promise<unknown> | void;
+  close: () => unknown;
 }
 
 async function start({ link, port, target, shape, flow, seconds }: Job): Promise<Started> {
@@ -54,7 +54,7 @@ async function start({ link, port, target, shape, flow, seconds }: Job): Promise
     return { pump: () => pumpSdk(producer, shape, flow, seconds), close: () => producer.close() };
   }
   const open = await links[link](port, target, shape, flow);
-  return { pump: () => pump(open, flow, seconds), close: () => void open.socket.destroy() };
+  return { pump: () => pump(open, flow, seconds), close: () => open.socket.destroy() };
 }
 
 async function work(job: Job): Promise<JobAnswer> {
@@ -69,7 +69,7 @@ async function work(job: Job): Promise<JobAnswer> {
       cpuSeconds: (user + system) / 1e6,
     };
   } finally {
-    await Promise.all(started.map((one) => one.close()));
+    for (const one of started) await one.close();
   }
 }
 
