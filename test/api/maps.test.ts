@@ -23,6 +23,7 @@ describe('PUT /v1/maps/{map}', () => {
       visible_pos: '0',
       freed_pos: '0',
       journal: 'none',
+      journal_findings: [],
       ledger: 'count',
       quarantined: [],
       used_bytes: '0',
