@@ -324,7 +324,8 @@ export class FrameSession extends ProducerSession implements Watcher {
     const { ackSeq, ackedPos } = this.state;
     this.#toldSeq = ackSeq;
     const consumerPos = this.map.ring.freedPosition;
-    this.#outbox.ack({ op: Op.ACK, seq: ackSeq, producerPos: ackedPos, consumerPos });
+    const { durability } = this.map.attributes;
+    this.#outbox.ack({ op: Op.ACK, seq: ackSeq, durability, producerPos: ackedPos, consumerPos });
   }
 
   #done(seq: bigint): void {

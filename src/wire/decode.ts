@@ -1,5 +1,7 @@
 import { readU16, readU32, readU64 } from './bytes.js';
 import {
+  ACK_DURABILITY,
+  DURABILITY_LEVELS,
   FRAME_HEADER_SIZE,
   Op,
   OUTPUT_ATOMIC,
@@ -140,6 +142,7 @@ export function decodeServerFrame(bytes: Uint8Array): ServerFrame | FrameError {
       return {
         op,
         seq: Number(seq),
+        durability: DURABILITY_LEVELS[flags & ACK_DURABILITY] ?? 'memory',
         producerPos: readU64(bytes, body),
         consumerPos: readU64(bytes, body + 8),
       };

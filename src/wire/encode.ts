@@ -1,6 +1,7 @@
 import { writeU32, writeU64, writeU64Number } from './bytes.js';
 import { startFrame } from './frame-header.js';
 import {
+  DURABILITY_LEVELS,
   FRAME_HEADER_SIZE,
   Op,
   OUTPUT_ATOMIC,
@@ -74,6 +75,7 @@ export function encodeServerFrame(frame: ServerFrame): Uint8Array {
     case Op.ACK: {
       const bytes = new Uint8Array(HEADER + 16);
       bytes[0] = Op.ACK;
+      bytes[1] = DURABILITY_LEVELS.indexOf(frame.durability);
       writeU64Number(bytes, 8, frame.seq);
       return withPosition(bytes, frame.producerPos, frame.consumerPos);
     }

@@ -128,6 +128,12 @@ export type ClientFrame =
   | WriteFrame
   | CommitFrame;
 
+/** What an acknowledgement survives: nothing, a kill of the daemon, a loss of power. An ACK has the index. */
+export const DURABILITY_LEVELS = ['memory', 'written', 'synced'] as const;
+/** Bits of an ACK's flags that hold it. */
+export const ACK_DURABILITY = 3;
+export type DurabilityLevel = (typeof DURABILITY_LEVELS)[number];
+
 /** Body of WELCOME, JSON, snake_case, u64 as decimal strings. */
 export interface WelcomeBody {
   map: string;
@@ -135,7 +141,7 @@ export interface WelcomeBody {
   incarnation: string;
   max_entries: number;
   mode: 'managed' | 'direct';
-  durability: 'memory' | 'written' | 'synced';
+  durability: DurabilityLevel;
   /** The producer id, null for an anonymous connection. */
   producer: string | null;
   /** Whether the daemon still had the state of this producer id. */
@@ -168,6 +174,8 @@ export interface WelcomeFrame {
 export interface AckFrame {
   op: typeof Op.ACK;
   seq: number;
+  /** Of the map: what everything that this acknowledges survives. */
+  durability: DurabilityLevel;
   /** End of this producer's last acknowledged record. */
   producerPos: bigint;
   consumerPos: bigint;

@@ -2,6 +2,7 @@
 export { CloseCode, mayReconnect } from './close-codes.js';
 export {
   BEARER_SUBPROTOCOL_PREFIX,
+  DURABILITY_LEVELS,
   FRAME_HEADER_SIZE,
   Op,
   OUTPUT_ATOMIC,
@@ -19,6 +20,7 @@ export {
   type CommitFrame,
   type DiscardFrame,
   type DoneFrame,
+  type DurabilityLevel,
   type ErrorFrame,
   type FrameError,
   type FrameErrorCode,

@@ -227,6 +227,7 @@ function serverFields(frame: ServerFrame): Fields {
         producer_pos: String(frame.producerPos),
       };
     case Op.ACK:
+      return { ...head, durability: frame.durability, ...positions(frame) };
     case Op.DONE:
       return { ...head, ...positions(frame) };
   }

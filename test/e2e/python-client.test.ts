@@ -60,7 +60,7 @@ describe.skipIf(absent)(`python3-websockets ${check.stdout?.trim()}`, () => {
       subprotocol: 'ringbuf.v1.json',
       replies: [
         expect.objectContaining({ op: 'welcome', seq: '0', map, incarnation, max_entries: 4096 }),
-        { op: 'ack', seq: '1', producer_pos: '32', consumer_pos: '0' },
+        { op: 'ack', seq: '1', durability: 'memory', producer_pos: '32', consumer_pos: '0' },
         { op: 'reserved', seq: '7', position: '32' },
         { op: 'done', seq: '8', ...positions },
         { op: 'done', seq: '9', ...positions },

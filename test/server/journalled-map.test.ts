@@ -68,7 +68,7 @@ describe('a producer of a journalled map', () => {
     await stored(48);
     expect(await c.settle()).toEqual([]);
     journal().commit();
-    expect(await c.expect(Op.ACK)).toMatchObject({ seq: 2, producerPos: 48n });
+    expect(await c.expect(Op.ACK)).toMatchObject({ seq: 2, producerPos: 48n, durability: 'written' });
     expect(journal().commits).toBe(1);
   });
 

@@ -6,6 +6,7 @@ import { fakeSocket, type FakeSocket } from '../support/fake-socket.js';
 
 const ack = (seq: number): AckFrame => ({
   op: Op.ACK,
+  durability: 'memory',
   seq,
   producerPos: BigInt(seq * 16),
   consumerPos: BigInt(seq),
@@ -67,7 +68,9 @@ describe('the outbox of a client that reads', () => {
   it('writes each dialect', () => {
     const socket = fakeSocket();
     new Outbox(socket, 'json', 1000, () => undefined).ack(ack(1));
-    expect(socket.sent).toEqual(['{"op":"ack","seq":"1","producer_pos":"16","consumer_pos":"1"}']);
+    expect(socket.sent).toEqual([
+      '{"op":"ack","seq":"1","durability":"memory","producer_pos":"16","consumer_pos":"1"}',
+    ]);
   });
 });
 

@@ -1,6 +1,12 @@
 /** Every frame of the protocol, as fast-check arbitraries. */
 import fc from 'fast-check';
-import { Op, type ClientFrame, type ServerFrame, type WelcomeBody } from '../../src/wire/index.js';
+import {
+  DURABILITY_LEVELS,
+  Op,
+  type ClientFrame,
+  type ServerFrame,
+  type WelcomeBody,
+} from '../../src/wire/index.js';
 
 export const u32 = fc.oneof(
   fc.integer({ min: 0, max: 2 ** 32 - 1 }),
@@ -53,7 +59,13 @@ export const welcomeBodies: fc.Arbitrary<WelcomeBody> = fc.record({
 
 export const serverFrames: fc.Arbitrary<ServerFrame> = fc.oneof(
   fc.record({ op: constant(Op.WELCOME), version: u32, seq, body: welcomeBodies }),
-  fc.record({ op: constant(Op.ACK), seq, producerPos: u64, consumerPos: u64 }),
+  fc.record({
+    op: constant(Op.ACK),
+    seq,
+    durability: fc.constantFrom(...DURABILITY_LEVELS),
+    producerPos: u64,
+    consumerPos: u64,
+  }),
   fc.record({
     op: constant(Op.ERROR),
     request: fc.nat(255),

@@ -281,7 +281,10 @@ describe('a JSON message of the daemon', () => {
 
   it.each<[string, ServerFrame]>([
     // The example of the protocol page.
-    ['{"op":"ack","seq":"1","producer_pos":"32","consumer_pos":"0"}', { op: 0x81, seq: 1, ...positions }],
+    [
+      '{"op":"ack","seq":"1","durability":"memory","producer_pos":"32","consumer_pos":"0"}',
+      { op: 0x81, seq: 1, durability: 'memory', ...positions },
+    ],
     [
       '{"op":"error","request":"output","errno":"ENOSPC","seq":"7","accepted":3,"retry_after_ms":100,"producer_pos":"32","consumer_pos":"0","message":"the ring is full"}',
       {

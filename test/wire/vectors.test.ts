@@ -112,7 +112,12 @@ const serverVectors: [name: string, hex: string, frame: ServerFrame][] = [
   [
     'ACK',
     '81 00 0000 00000000 0500000001000000 | f8f7f6f5f4f3f2f1 1000000000000000',
-    { op: 0x81, seq: 4294967301, producerPos: POSITION, consumerPos: 16n },
+    { op: 0x81, seq: 4294967301, durability: 'memory', producerPos: POSITION, consumerPos: 16n },
+  ],
+  [
+    'ACK of a map that syncs',
+    '81 02 0000 00000000 0500000000000000 | 1800000000000000 1000000000000000',
+    { op: 0x81, seq: 5, durability: 'synced', producerPos: 24n, consumerPos: 16n },
   ],
   [
     'ERROR: OUTPUT 7 refused with ENOSPC after 3 samples',
