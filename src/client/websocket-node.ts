@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { nextTick } from 'node:process';
 import { WebSocket } from 'ws';
 import type { OpenWebSocket, SocketEnd, SocketLike } from './socket.js';
 
@@ -73,7 +74,7 @@ function open(
       if (!isCorked && tcp !== undefined) {
         isCorked = true;
         tcp.cork();
-        process.nextTick(uncork);
+        nextTick(uncork);
       }
       // `ws` masks a view into a copy of its own before it returns.
       socket.send(bytes);
