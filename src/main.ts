@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The process: command line, logger, signals. Nothing else listens or exits. */
+import { setFlagsFromString } from 'node:v8';
 import closeWithGrace from 'close-with-grace';
 import { destination, pino, type Logger } from 'pino';
 import pretty from 'pino-pretty';
@@ -13,6 +14,13 @@ import { VERSION } from './version.js';
 /** Time beyond `shutdown_grace_ms` after which a shutdown that hangs is cut off, in ms. */
 const SHUTDOWN_MARGIN_MS = 5000;
 
+/**
+ * V8 counts the buffers of frames towards its limit for old objects, and after a minute of little to do that limit is hardly
+ * above what lives: the next burst of 64 KiB frames then sets off a full collection every few milliseconds, which takes
+ * three quarters of the throughput. Five times what lives leaves room; memory in use stays the same.
+ */
+const HEAP_GROWTH = '--heap-growing-percent=400';
+
 const STDERR = 2;
 
 function createLogger({ level, format }: Config['log']): Logger {
@@ -25,6 +33,7 @@ function createLogger({ level, format }: Config['log']): Logger {
 }
 
 async function serve(config: Config, warnings: readonly ConfigProblem[]): Promise<void> {
+  setFlagsFromString(HEAP_GROWTH);
   const logger = createLogger(config.log);
   for (const warning of warnings) logger.warn(formatProblem(warning));
   // Node would print warnings as plain text between the lines of JSON.

@@ -4,6 +4,7 @@ import { statfsSync } from 'node:fs';
 
 const SIZE_BYTES = 2 ** 30;
 const BLOCK_BYTES = 4096;
+const MOST_PAGES_LEFT = 256;
 
 /**
  * A file system in memory that can be filled and freed: its limit comes down to what is used and goes up again, so that a full
@@ -37,14 +38,17 @@ export class SmallDisk {
     return disk;
   }
 
-  /** Nobody may write another page for so long. @param {number} ms */
+  /** Nobody may write another page, or hardly one, for so long. @param {number} ms */
   fill(ms) {
     if (this.#freeing !== undefined) return;
-    const { blocks, bfree, bsize } = statfsSync(this.#directory);
-    // One page is left: less than what is used by now would be refused.
-    if (!this.#resize((blocks - bfree) * bsize + BLOCK_BYTES)) return;
-    this.fills++;
-    this.#freeing = setTimeout(() => this.free(), ms);
+    // Somebody writes meanwhile, and a limit below what is used by then is refused: the next try leaves more.
+    for (let pages = 1; pages <= MOST_PAGES_LEFT; pages *= 2) {
+      const { blocks, bfree, bsize } = statfsSync(this.#directory);
+      if (!this.#resize((blocks - bfree) * bsize + pages * BLOCK_BYTES)) continue;
+      this.fills++;
+      this.#freeing = setTimeout(() => this.free(), ms);
+      return;
+    }
   }
 
   free() {
