@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { compare, OUTPUT_NAME } from './torture/books.js';
 import { Chance } from './torture/chance.js';
 import { CuttingProxy } from './torture/cutting-proxy.js';
-import { damageRecords, damageSpared } from './torture/damage.js';
+import { damageRecords, damageSpared, freePages } from './torture/damage.js';
 import { freePort, TorturedDaemon } from './torture/daemon.js';
 import { SmallDisk } from './torture/small-disk.js';
 import { Traffic } from './torture/traffic.js';
@@ -21,7 +21,7 @@ const PRODUCERS = ['a', 'b', 'c'];
 const LONGEST_LIFE_MS = 300;
 const LONGEST_START_MS = 1000;
 const LONGEST_FULL_MS = 400;
-/** So large that for a while the journals still ask the file system for pages: one that is full refuses them. */
+/** So large that between two kills the journals ask the file system for pages: one that is full refuses them. */
 const BUSY_RING_BYTES = 2 ** 23;
 const HURT_RING_BYTES = 2 ** 16;
 const DAMAGED_SAMPLES = 60;
@@ -113,6 +113,7 @@ async function plainRound() {
   for (const name of busy.keys())
     if ((await daemon.call('GET', `/v1/maps/${name}`)).journal === 'full') counts.journals_full++;
   await daemon.kill();
+  if (typeof disk !== 'string') for (const name of busy.keys()) await freePages(dataDir, name);
   const spared = chance.happens(0.3);
   if (spared) {
     await damageSpared(dataDir, LEVELS[chance.whole(0, LEVELS.length)], chance);

@@ -1,4 +1,5 @@
 // @ts-check
+import { execFileSync } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspectJournals } from '../../dist/server/journal/inspect.js';
@@ -6,6 +7,7 @@ import { dataAt } from '../../dist/server/journal/layout.js';
 
 const ALL_RECORDS = 1e6;
 const HEADER_BYTES = 8;
+const PAGE_BYTES = 4096;
 const FLIPS_MAX = 4;
 /** The first copy of the header and of each commit record. */
 const SPARED = [
@@ -27,6 +29,31 @@ async function readJournal(path) {
   const { maxEntries, tableBytes } = report.header;
   const data = dataAt(tableBytes);
   return { data, maxEntries, list: report.list.filter(({ kind }) => kind === 'sample') };
+}
+
+/**
+ * Gives the pages of a journal in which no record lies back to the file system, as a copy of the file might: a disk that is
+ * full then refuses them to the journal.
+ * @param {string} dataDir
+ * @param {string} map
+ */
+export async function freePages(dataDir, map) {
+  const path = join(dataDir, 'journal', `${map}.ring`);
+  const [report] = await inspectJournals(path, 0);
+  if (report === undefined || 'problem' in report) throw new Error(`${path}: ${report?.problem}`);
+  const { header, commit } = report;
+  const data = dataAt(header.tableBytes);
+  const start = Number(commit.producerPos % BigInt(header.maxEntries));
+  const free = header.maxEntries - Number(commit.producerPos - commit.consumerPos);
+  const untilEnd = Math.min(free, header.maxEntries - start);
+  for (const { from, length } of [
+    { from: data + start, length: untilEnd },
+    { from: data, length: free - untilEnd },
+  ]) {
+    const first = Math.ceil(from / PAGE_BYTES) * PAGE_BYTES;
+    const bytes = Math.floor((from + length) / PAGE_BYTES) * PAGE_BYTES - first;
+    if (bytes > 0) execFileSync('fallocate', ['-p', '-o', String(first), '-l', String(bytes), path]);
+  }
 }
 
 /**
