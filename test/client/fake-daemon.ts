@@ -254,7 +254,13 @@ export class FakeDaemon {
     const { state } = session;
     if (session.open !== undefined && frame.seq !== session.open) return;
     const ack = (): void =>
-      answer({ op: Op.ACK, seq: state.last, durability: 'memory', producerPos: state.ackedPos, consumerPos: this.consumerPos });
+      answer({
+        op: Op.ACK,
+        seq: state.last,
+        durability: 'memory',
+        producerPos: state.ackedPos,
+        consumerPos: this.consumerPos,
+      });
     if (frame.seq <= state.last && frame.resend) {
       ack();
       return;

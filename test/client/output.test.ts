@@ -89,7 +89,12 @@ describe('output', () => {
     const held: (() => void)[] = [];
     daemon.fate = (frame, session) => {
       if (frame.op !== Op.OUTPUT) return 'go';
-      held.push(() => daemon.send({ op: Op.ACK, seq: frame.seq, durability: 'memory', producerPos: 0n, consumerPos: 0n }, session));
+      held.push(() =>
+        daemon.send(
+          { op: Op.ACK, seq: frame.seq, durability: 'memory', producerPos: 0n, consumerPos: 0n },
+          session,
+        ),
+      );
       return 'mute';
     };
     const producer = await producerOf(daemon, { maxUnackedBytes: 100 });
