@@ -38,11 +38,23 @@ describe('ringbuf.v1', () => {
     const map = await test.newMap();
     const client = await test.client(map);
     client.output(1, ['a', 'bc', new Uint8Array(0)]);
-    expect(await client.expect(Op.ACK)).toEqual({ op: Op.ACK, seq: 1, producerPos: 40n, consumerPos: 0n });
+    expect(await client.expect(Op.ACK)).toEqual({
+      op: Op.ACK,
+      seq: 1,
+      durability: 'memory',
+      producerPos: 40n,
+      consumerPos: 0n,
+    });
     expect(await test.daemon.rest.drainSamples(map)).toEqual(['61', '6263', '']);
     client.output(2, []);
     // An empty OUTPUT acknowledges no further record.
-    expect(await client.expect(Op.ACK)).toEqual({ op: Op.ACK, seq: 2, producerPos: 40n, consumerPos: 40n });
+    expect(await client.expect(Op.ACK)).toEqual({
+      op: Op.ACK,
+      seq: 2,
+      durability: 'memory',
+      producerPos: 40n,
+      consumerPos: 40n,
+    });
   });
 
   it('RESERVE, SUBMIT and DISCARD', async () => {
@@ -166,6 +178,7 @@ describe('ringbuf.v1.json', () => {
     client.sendJson({ op: 'output', seq: 1, samples: ['hi', { b64: 'AAE=' }] });
     expect(await client.nextJson()).toEqual({
       op: 'ack',
+      durability: 'memory',
       seq: '1',
       producer_pos: '32',
       consumer_pos: '0',

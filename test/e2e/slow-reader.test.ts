@@ -59,7 +59,7 @@ describe('a client that does not read', () => {
     while (got.length < errors + 2) got.push(await client.nextJson());
     expect(got.slice(0, errors).every(({ op }) => op === 'error')).toBe(true);
     expect(got.slice(errors)).toEqual([
-      { op: 'ack', seq: '50', producer_pos: '1600', consumer_pos: '1568' },
+      { op: 'ack', seq: '50', durability: 'memory', producer_pos: '1600', consumer_pos: '1568' },
       {
         op: 'wakeup',
         seq: '50',
