@@ -230,6 +230,22 @@ describe('OUTPUT', () => {
     await until(async () => (await test.daemon.rest.showMap(map)).counters.drained_samples === 100);
   });
 
+  it.each([
+    ['of one sample', ['a']],
+    ['of several', ['a', 'b']],
+  ])('the ACK of a frame %s does not wait for the drain that the frame sets off', async (_what, samples) => {
+    const map = await test.newMap();
+    const count = { kind: 'count', config: {}, trigger: { mode: 'auto' } };
+    await test.daemon.rest.expect(201, 'PUT', `/v1/maps/${map}/handlers/counter`, count);
+    const client = await test.client(map);
+    client.output(1, samples);
+    // Where the map stood when it was sent: nothing of the frame was drained.
+    expect(await client.expect(Op.ACK)).toMatchObject({ seq: 1, consumerPos: 0n });
+    await until(
+      async () => (await test.daemon.rest.showMap(map)).counters.drained_samples === samples.length,
+    );
+  });
+
   it('an ACK is sent before the ERROR that follows it in the same read', async () => {
     const map = await test.newMap();
     const client = await test.client(map);
