@@ -10,7 +10,8 @@ import { DrainScheduler } from './drain-scheduler.js';
 import { RingbufdError } from './errors.js';
 import { Events } from './events.js';
 import { Heartbeat } from './heartbeat.js';
-import type { HostedMap, MapObserver } from './hosted-map.js';
+import type { HostedMap } from './hosted-map.js';
+import type { MapObserver } from './map-observer.js';
 import { DirectoryLock } from './journal/directory-lock.js';
 import { FileStore } from './journal/file-store.js';
 import type { JournalStore } from './journal/journal.js';
@@ -87,7 +88,7 @@ function assemble(config: Config, options: DaemonOptions, lock: DirectoryLock): 
     backoffMinMs: drain.backoff_min_ms,
     backoffMaxMs: drain.backoff_max_ms,
   });
-  const observer: MapObserver = {
+  const observer: MapObserver<HostedMap> = {
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler, seconds) => events.drained(map, handler, seconds),

@@ -20,6 +20,7 @@ import type { DrainBounds, DrainResult } from './drain-call.js';
 import { MapDrains } from './map-drains.js';
 import { MapIntake } from './map-intake.js';
 import { MapJournal, type JournalledMap } from './map-journal.js';
+import type { MapObserver } from './map-observer.js';
 import { MapShadows } from './map-shadows.js';
 import { OldestSample } from './oldest-sample.js';
 import { ProducerStates } from './producer-states.js';
@@ -30,25 +31,6 @@ import { Replay, type ReplayRequest, type UnreleasedLetters } from './replay.js'
 import { SpaceQueue } from './space-queue.js';
 import { neverFires } from './trigger.js';
 import { WakeupHub } from './wakeup-hub.js';
-
-/** Who wants to know that there may be something to drain. */
-export interface MapObserver {
-  /** Output, submit, discard, write, commit, an expired lease, a new handler. */
-  changed(map: HostedMap): void;
-  /** The handler with the auto trigger has changed, may drain or may not any more, or there is none. */
-  triggerChanged(map: HostedMap): void;
-  /** A drain has ended: its duration, for the histogram. */
-  drained(map: HostedMap, handler: string, seconds: number): void;
-  /** A batch handler has answered: how long that took, for the histogram. */
-  batched(map: HostedMap, handler: string, seconds: number): void;
-  handlerRemoved(map: HostedMap, handler: string): void;
-  /** A change was refused because of a drain; whoever asked for it will ask again. */
-  foundBusy(map: HostedMap): void;
-  /** A handler could take now what it had to refuse. */
-  handlerReady(map: HostedMap, handler: string): void;
-  /** The map is closed: nothing of it is to be kept. */
-  closed(map: HostedMap): void;
-}
 
 /** Advice to a producer that found the ring full: a map that drains itself has room sooner. */
 const RETRY_AFTER_AUTO_MS = 50;
@@ -77,7 +59,7 @@ export class HostedMap {
   readonly connections = new Set<ConnectedProducer>();
   readonly settings: MapSettings;
   readonly #clock: Clock;
-  readonly #observer: MapObserver;
+  readonly #observer: MapObserver<HostedMap>;
   readonly #deadLetterTarget: (map: string) => DeadLetterTarget | undefined;
   readonly #unreleasedLetters: UnreleasedLetters = new Map();
   readonly #drains: MapDrains;
@@ -92,7 +74,7 @@ export class HostedMap {
     deps: {
       clock: Clock;
       logger: Logger;
-      observer: MapObserver;
+      observer: MapObserver<HostedMap>;
       /** The other maps, for handlers that emit into them. */
       emitTarget: (map: string) => EmitTarget | undefined;
       /** The other maps, for dead letters. */

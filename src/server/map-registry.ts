@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import { checkAttributes, Errno, type RingMode } from '../ring/index.js';
 import type { Clock } from './clock.js';
 import { RingbufdError } from './errors.js';
-import { HostedMap, type MapObserver } from './hosted-map.js';
+import { HostedMap } from './hosted-map.js';
+import type { MapObserver } from './map-observer.js';
 import type { MapAttributes, MapSettings } from './map-attributes.js';
 import type { Durability, Journal, JournalStore } from './journal/journal.js';
 import type { LedgerMode } from './ledger/map-ledger.js';
@@ -30,7 +31,7 @@ export interface MapRequest {
 export interface RegistryDeps {
   clock: Clock;
   logger: Logger;
-  observer: MapObserver;
+  observer: MapObserver<HostedMap>;
   /** Where journals are; asked for when the first map wants one. Absent: every map is in memory. */
   journals?: (() => Promise<JournalStore>) | undefined;
 }

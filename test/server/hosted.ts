@@ -2,7 +2,8 @@ import { pino } from 'pino';
 import { checkRun } from '../../src/ring/index.js';
 import { DrainScheduler, type SchedulerSettings } from '../../src/server/drain-scheduler.js';
 import type { SampleHandler } from '../../src/server/handlers/index.js';
-import type { HostedMap, MapObserver } from '../../src/server/hosted-map.js';
+import type { HostedMap } from '../../src/server/hosted-map.js';
+import type { MapObserver } from '../../src/server/map-observer.js';
 import { MapRegistry, type RegistrySettings } from '../../src/server/map-registry.js';
 import { buildRun } from '../../src/wire/index.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -54,7 +55,7 @@ export function hostMaps(
     // The longest pauses that chance allows.
     () => 1,
   );
-  const observer: MapObserver = {
+  const observer: MapObserver<HostedMap> = {
     changed: (map) => scheduler.changed(map),
     triggerChanged: (map) => scheduler.triggerChanged(map),
     drained: (map, handler) => void drained.push(`${map.name} ${handler}`),
