@@ -39,8 +39,8 @@ export class FrameSession extends ProducerSession implements Watcher {
   /** Number of the OUTPUT that an ERROR left open: every other one is ignored until it comes again. 0: none. */
   #open = 0;
   #ackDue = false;
-  /** Since the ACK is due, more was stored than the map was told of. */
-  #changedMore = false;
+  /** Small frames since the last ACK: the map was told of the first of them. */
+  #smallFrames = 0;
   readonly #flushAckSoon = (): void => this.#flushAck();
   /** Last OUTPUT that this client was told to be acknowledged. */
   #toldSeq = 0;
@@ -79,10 +79,9 @@ export class FrameSession extends ProducerSession implements Watcher {
       size <= map.waiting.roomForNewcomers
     ) {
       // A journal has to know of each, and owes no ACK yet.
-      const more = this.#ackDue;
+      const more = map.journal === undefined && this.#smallFrames++ > 0;
       if (map.journal === undefined) this.#oweAck();
       map.intake.storeFrame(data, this.line, more);
-      this.#changedMore ||= more;
       state.stored(1, size, map.ring);
       this.#accepted(seq);
     } else {
@@ -315,9 +314,9 @@ export class FrameSession extends ProducerSession implements Watcher {
     if (!this.#ackDue) return;
     this.#ackDue = false;
     this.#ack();
-    if (!this.#changedMore) return;
-    this.#changedMore = false;
-    this.map.intake.changed();
+    const more = this.#smallFrames > 1;
+    this.#smallFrames = 0;
+    if (more) this.map.intake.changed();
   }
 
   #ack(): void {
