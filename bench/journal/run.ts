@@ -88,7 +88,7 @@ async function benchCommit(
     durability,
     incarnation: 'bench',
   });
-  const ring = createUserRing({ maxEntries: RING_BYTES }, { mode: 'managed' });
+  const ring = createUserRing({ maxEntries: RING_BYTES }, { mode: 'managed', shared: true });
   const producer = new Producer(ring);
   journal.attach({
     ring,

@@ -11,7 +11,6 @@ import {
   DATA_WORD,
   DISCARD_MASK,
   DYNPTR_MAX_SIZE,
-  PRODUCER_POS_WORD,
   recordSize,
 } from './layout.js';
 import { peek } from './peek.js';
@@ -24,7 +23,6 @@ import { isValidDrainFlags, shouldWake } from './wakeup.js';
 const HEADER = BPF_RINGBUF_HDR_SZ;
 const CONSUMER = CONSUMER_POS_WORD;
 const CONSUMER_HIGH = CONSUMER_POS_WORD + 1;
-const PRODUCER = PRODUCER_POS_WORD;
 const DATA = DATA_WORD;
 const DISCARD = DISCARD_MASK;
 /**
@@ -132,7 +130,7 @@ export class Consumer {
     const mask = size - 1;
     // A managed ring's producer position is sound, and without another thread nothing is to be synchronized: what is
     // left of peek for an ordinary record is one comparison.
-    const plain = managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;
+    const plain = managed && !shared && size <= LARGEST_PLAIN;
     const dynptr = this.#dynptr;
     let consumerLow = words[CONSUMER]!;
     let drained = 0;
@@ -143,7 +141,7 @@ export class Consumer {
       while (drained + discarded < turns) {
         let length = words[DATA + ((consumerLow & mask) >> 2)]!;
         const isReady =
-          plain && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;
+          plain && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[producerWord]! - consumerLow) >>> 0;
         if (!isReady) {
           length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
           if (length >= DISCARD) {

@@ -65,7 +65,7 @@ export class UserRing {
   /** Bytes of the data area. */
   readonly size: number;
   readonly mode: RingMode;
-  /** True over a SharedArrayBuffer: positions and headers are then published with Atomics. */
+  /** Whether another thread may drain: positions and headers are then published with Atomics. */
   readonly shared: boolean;
   /** Whether drains and free space follow a journal: see {@link publish}. */
   readonly journalled: boolean;
@@ -77,9 +77,15 @@ export class UserRing {
   /**
    * Attaches to an existing ring image, whatever its positions are.
    * @param journalled for managed rings
+   * @param shared whether another thread may drain it; by default, whether it could
    * @throws RangeError when the buffer is not a ring image of a valid size
    */
-  constructor(buffer: ArrayBufferLike, mode: RingMode = 'direct', journalled = false) {
+  constructor(
+    buffer: ArrayBufferLike,
+    mode: RingMode = 'direct',
+    journalled = false,
+    shared = isSharedMemory(buffer),
+  ) {
     const size = buffer.byteLength - DATA_OFFSET;
     if (checkAttributes({ maxEntries: size }) !== 0)
       throw new RangeError(
@@ -90,23 +96,27 @@ export class UserRing {
     this.bytes = new Uint8Array(buffer);
     this.size = size;
     this.mode = mode;
-    this.shared = typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+    this.shared = shared;
     this.journalled = journalled;
     this.visibleWord = journalled ? VISIBLE_POS_WORD : PRODUCER_POS_WORD;
     this.freedWord = journalled ? FREED_POS_WORD : CONSUMER_POS_WORD;
   }
 
   /**
-   * Moves the ring, positions and records as they are, into a SharedArrayBuffer, for a worker thread that drains in
-   * place. Producers and consumers of this object go on with it. Only while no drain is under way; nothing happens when
+   * Moves the ring, positions and records as they are, into a SharedArrayBuffer (unless it is in one), for a worker thread
+   * that drains in place. Producers and consumers of this object go on with it. Only while no drain is under way; nothing happens when
    * the ring is shared already, unless it is to be done anew: a thread that cannot be ended then keeps an image of
    * the past.
    * @returns the SharedArrayBuffer
    * @throws RangeError when there is no memory for a second image; the ring stays as it was
    */
   share(anew = false): SharedArrayBuffer {
-    if (this.buffer instanceof SharedArrayBuffer && !anew) return this.buffer;
-    const image = new SharedArrayBuffer(this.buffer.byteLength);
+    const { buffer } = this;
+    if (buffer instanceof SharedArrayBuffer && !anew) {
+      if (!this.shared) moveTo(buffer, this);
+      return buffer;
+    }
+    const image = new SharedArrayBuffer(buffer.byteLength);
     new Uint8Array(image).set(this.bytes);
     moveTo(image, this);
     return image;
@@ -221,6 +231,10 @@ export class UserRing {
   }
 }
 
+function isSharedMemory(buffer: ArrayBufferLike): boolean {
+  return typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+}
+
 /** Fields of a ring are read-only to everybody else. Accessors over private ones cost a drain in runs 4 ns a sample. */
 function moveTo(
   image: SharedArrayBuffer,
@@ -236,7 +250,8 @@ function moveTo(
  * Creates an empty ring.
  * @param attributes checked with {@link checkAttributes}
  * @param options.shared over a SharedArrayBuffer, for a worker thread that drains in place
- * @param options.journalled drains and free space follow a journal
+ * @param options.journalled drains and free space follow a journal, whose thread reads the records: in a
+ *   SharedArrayBuffer, too
  * @throws RangeError when the attributes do not pass the check, or when there is no memory for it
  */
 export function createUserRing(
@@ -249,6 +264,7 @@ export function createUserRing(
       `max_entries ${attributes.maxEntries} is refused (errno ${-error}): call checkAttributes first`,
     );
   const bytes = DATA_OFFSET + attributes.maxEntries;
-  const buffer = options.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
-  return new UserRing(buffer, options.mode, options.journalled);
+  const { mode, shared = false, journalled = false } = options;
+  const buffer = shared || journalled ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+  return new UserRing(buffer, mode, journalled, shared);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { MESSAGE_HEAD_BYTES } from '../../src/ring/index.js';
+import { describe, expect, it, vi } from 'vitest';
+import { createUserRing, DATA_OFFSET, MESSAGE_HEAD_BYTES, Producer } from '../../src/ring/index.js';
 import { FRAME_HEADER_SIZE } from '../../src/wire/index.js';
 import { BUSY, DISCARD, drainAll, pattern, pokeConsumer, pokeProducer, rawRing, runOf } from './raw.js';
 
@@ -193,6 +193,18 @@ describe('outputMessage', () => {
       { numRuns: 200 },
     );
   });
+
+  it.each([{ shared: true }, { journalled: true }])(
+    'writes nothing but the record where another thread may read, %o',
+    (options) => {
+      const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed', ...options });
+      const producer = new Producer(ring);
+      producer.output(new Uint8Array(24));
+      const set = vi.spyOn(ring.bytes, 'set');
+      producer.outputMessage(new Uint8Array(MESSAGE_HEAD_BYTES + 16));
+      expect(set.mock.calls.map(([source, at]) => [source.length, at])).toEqual([[16, DATA_OFFSET + 32]]);
+    },
+  );
 
   it('stores nothing when the record does not fit', () => {
     const raw = rawRing(4096, { mode: 'managed' });

@@ -63,6 +63,15 @@ describe('sharing a ring', () => {
   });
 });
 
+it('leaves a journalled ring where it is, in memory that its journal reads, until a thread is to drain it', () => {
+  const ring = createUserRing({ maxEntries: 4096 }, { journalled: true, mode: 'managed' });
+  const { buffer } = ring;
+  expect(buffer).toBeInstanceOf(SharedArrayBuffer);
+  expect(ring.shared).toBe(false);
+  expect(ring.share()).toBe(buffer);
+  expect([ring.shared, ring.buffer]).toEqual([true, buffer]);
+});
+
 describe('a consumer position whose halves were torn', () => {
   // As advance leaves it when its thread ends between the stores: the high half carried, the low half not.
   const HEAD = 7n * 2n ** 32n - 8n;

@@ -1,5 +1,6 @@
 import { createUserRing, Producer, recordSize, type UserRing } from '../../src/ring/index.js';
-import { encodeCommit, NO_COUNTERS } from '../../src/server/journal/commit-record.js';
+import { completeCommit, encodeCommit, NO_COUNTERS } from '../../src/server/journal/commit-record.js';
+import { CommitWriter } from '../../src/server/journal/commit-writer.js';
 import { Pauses } from '../../src/server/journal/failure.js';
 import { FileJournal } from '../../src/server/journal/file-journal.js';
 import { encodeHeader, type FileHeader } from '../../src/server/journal/file-header.js';
@@ -63,13 +64,12 @@ export function emptyFile(options: {
     producerPos: 0n,
     consumerPos: 0n,
     rangeStart: 0n,
-    digest: 0,
     durability,
     counters: NO_COUNTERS,
     runs: [],
     table: NO_TABLE,
   };
-  bytes.set(encodeCommit(first, []), commitSlotAt(0));
+  bytes.set(completeCommit(encodeCommit(first, []), 0), commitSlotAt(0));
   return { bytes, header };
 }
 
@@ -116,12 +116,16 @@ export class JournalRig implements JournalHost {
   ) {
     this.ring = createUserRing({ maxEntries: header.maxEntries }, { mode: 'managed' });
     this.#producer = new Producer(this.ring);
-    this.journal = new FileJournal(file, {
+    const { durability = 'synced', sliceBytes = 1024 } = options;
+    this.journal = new FileJournal({
       header,
-      durability: options.durability ?? 'synced',
+      durability,
       recovery,
-      staging: new Staging(options.sliceBytes ?? 1024),
+      committer: new CommitWriter(file, { durability, ...header }, new Staging(sliceBytes)),
+      // A ring of the rig's size never holds what the daemon calls enough.
+      aheadBytes: 256,
       pauses: new Pauses({ after: (_, fn) => systemClock.after(1, fn) }),
+      close: () => file.close(),
     });
     const found = this.journal.attach(this);
     this.#durableConsumer = found?.consumerPos ?? 0n;

@@ -61,8 +61,14 @@ export const NO_COUNTERS: KeptCounters = {
   quarantinedBytes: 0,
 };
 
-/** Both copies of a commit record, in one piece, for {@link commitSlotAt}. */
-export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[]): Uint8Array {
+/**
+ * Both copies of a commit record, in one piece, for {@link commitSlotAt}; {@link completeCommit} makes them valid, once the
+ * records that they speak of have been read.
+ */
+export function encodeCommit(
+  record: Omit<CommitRecord, 'digest'>,
+  changes: readonly Uint8Array[],
+): Uint8Array {
   let length: number = commit.body + RUN_BYTES * record.runs.length;
   for (const bytes of changes) length += bytes.length;
   const size = COMMIT_SIZES.find((candidate) => length <= candidate);
@@ -74,7 +80,6 @@ export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[
   view.setBigUint64(commit.producerPos, record.producerPos, true);
   view.setBigUint64(commit.consumerPos, record.consumerPos, true);
   view.setBigUint64(commit.rangeStart, record.rangeStart, true);
-  view.setInt32(commit.digest, record.digest, true);
   view.setUint8(commit.durability, DURABILITIES.indexOf(record.durability));
   view.setUint16(commit.changes, changes.length, true);
   view.setUint32(commit.length, length, true);
@@ -94,8 +99,20 @@ export function encodeCommit(record: CommitRecord, changes: readonly Uint8Array[
     bytes.set(change, at);
     at += change.length;
   }
+  return bytes;
+}
+
+/**
+ * Puts in what {@link encodeCommit} has left open.
+ * @param digest of the records that the commit adds
+ * @returns the same bytes
+ */
+export function completeCommit(bytes: Uint8Array, digest: number): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(commit.length, true);
+  view.setInt32(commit.digest, digest, true);
   view.setUint32(commit.crc, structureCrc(bytes, commit.crc, length), true);
-  bytes.copyWithin(size, 0, length);
+  bytes.copyWithin(bytes.length / 2, 0, length);
   return bytes;
 }
 

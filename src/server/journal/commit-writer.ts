@@ -14,105 +14,166 @@
  */
 import type { UserRing } from '../../ring/index.js';
 import { recordSize } from '../../ring/index.js';
-import { coversPayload, type RecordChecksum } from './checksum.js';
-import { encodeCommit, encodeSeal, type CommitRecord } from './commit-record.js';
+import { coversPayload, RecordChecksum, type Salt } from './checksum.js';
+import type { CommitPlan } from './commit-plan.js';
+import { completeCommit, encodeSeal } from './commit-record.js';
 import { SyncFailed } from './failure.js';
-import type { FileHeader } from './file-header.js';
-import type { Durability, JournalSnapshot } from './journal.js';
-import type { JournalFile } from './journal-file.js';
-import { COMMIT_SLOTS, commitSlotAt, dataAt, sealAt, tableAt } from './layout.js';
-import { ProducerBook } from './producer-book.js';
+import type { Durability } from './journal.js';
+import type { WritableFile } from './journal-file.js';
+import { commitSlotAt, dataAt, sealAt, tableAt } from './layout.js';
 import { highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
 import { addRingPayload, RecordStager, type HeaderWords } from './record-stager.js';
-import type { Recovery } from './recovery.js';
 import type { Staging } from './staging.js';
 
-export interface CommitWriterOptions {
-  header: FileHeader;
-  ring: UserRing;
-  durability: Exclude<Durability, 'memory'>;
-  checksum: RecordChecksum;
-  staging: Staging;
-  recovery: Pick<Recovery, 'last' | 'states' | 'newestNumber'>;
-  /** Runs a write, again and again while the disk is full. */
-  write: (action: () => Promise<void>) => Promise<void>;
+/** Where the commits of one file are carried out. */
+export interface Committer {
+  /**
+   * Records are in the ring that the next commit will add: what of them is written before it is asked for does not have
+   * to be written then. A hint, of which nothing has to follow.
+   * @param start where the last commit that was asked for ends
+   * @param end of a record
+   */
+  ahead(start: bigint, end: bigint, ring: UserRing): void;
+  /**
+   * Brings a commit to the disk. The same plan may be tried again: the same bytes go to the same places.
+   * @param ring as the plan describes it; nothing that the plan needs is written over meanwhile
+   * @throws what a write threw; {@link SyncFailed}
+   */
+  commit(plan: CommitPlan, ring: UserRing): Promise<void>;
 }
 
-export class CommitWriter {
-  readonly #file: JournalFile;
-  readonly #options: CommitWriterOptions;
-  readonly #book: ProducerBook;
-  readonly #dataAt: number;
-  #last: CommitRecord;
-  #newestNumber: number;
+/** What has to be known of a file. */
+export interface CommitFile {
+  readonly durability: Exclude<Durability, 'memory'>;
+  readonly salt: Salt;
+  readonly tableBytes: number;
+}
 
-  constructor(file: JournalFile, options: CommitWriterOptions) {
+const NO_HEADERS: HeaderWords = new Map();
+
+/** Records that are on their way to the disk, or there, and that no commit speaks of yet. */
+interface Ahead {
+  readonly ring: UserRing;
+  readonly buffer: ArrayBufferLike;
+  readonly start: bigint;
+  readonly stager: RecordStager;
+}
+
+export class CommitWriter implements Committer {
+  readonly #file: WritableFile;
+  readonly #kind: CommitFile;
+  readonly #checksum: RecordChecksum;
+  readonly #staging: Staging;
+  readonly #dataAt: number;
+  #ahead: Ahead | undefined;
+  /** What is being written ahead; never rejects. */
+  #writing: Promise<void> | undefined;
+  #committing = false;
+
+  constructor(file: WritableFile, kind: CommitFile, staging: Staging) {
     this.#file = file;
-    this.#options = options;
-    this.#book = new ProducerBook(options.recovery.states, options.recovery.last.table);
-    this.#dataAt = dataAt(options.header.tableBytes);
-    this.#last = options.recovery.last;
-    this.#newestNumber = options.recovery.newestNumber;
+    this.#kind = kind;
+    this.#checksum = new RecordChecksum(kind.salt);
+    this.#staging = staging;
+    this.#dataAt = dataAt(kind.tableBytes);
   }
 
-  /**
-   * Brings a snapshot to the disk.
-   * @param headers header words of reservations that have ended
-   * @throws what a write or a sync threw, but for a full disk, which is waited for
-   */
-  async commit(snapshot: JournalSnapshot, headers: HeaderWords): Promise<void> {
-    const last = this.#last;
-    const { consumerPos, producerPos, counters, runs } = snapshot;
-    this.#book.apply(snapshot);
+  ahead(start: bigint, end: bigint, ring: UserRing): void {
+    // A commit may rewrite headers first, and sync: what is behind it waits for the next one.
+    if (this.#committing) return;
+    if (this.#ahead?.start !== start || this.#ahead.buffer !== ring.buffer) {
+      if (this.#writing !== undefined) return;
+      this.#ahead = {
+        ring,
+        buffer: ring.buffer,
+        start,
+        stager: this.#stagerFor(ring, start, end, NO_HEADERS),
+      };
+    }
+    this.#ahead.stager.extend(end);
+    this.#writing ??= this.#writeAhead(this.#ahead);
+  }
+
+  async commit(plan: CommitPlan, ring: UserRing): Promise<void> {
+    this.#committing = true;
+    try {
+      await this.#writing;
+      await this.#commit(plan, ring, this.#takeAhead(plan, ring));
+    } finally {
+      this.#committing = false;
+    }
+  }
+
+  async #commit(plan: CommitPlan, ring: UserRing, records: RecordStager): Promise<void> {
+    const { number, headers, table, record } = plan;
     for (const position of headers.keys())
-      if (position < last.producerPos) {
-        await this.#rewrite(headers, last.producerPos);
+      if (position < plan.before) {
+        await this.#rewrite(ring, headers, plan.before);
         break;
       }
-    const rangeStart = consumerPos > last.producerPos ? consumerPos : last.producerPos;
-    const digest = await this.#writeRecords(rangeStart, producerPos, headers);
-    if (this.#book.tableIsDue) await this.#writeTable();
-    const record: CommitRecord = {
-      number: nextNumber(this.#newestNumber, last.number),
-      producerPos,
-      consumerPos,
-      rangeStart,
-      digest,
-      durability: this.#options.durability,
-      counters,
-      runs,
-      table: this.#book.table,
-    };
-    this.#newestNumber = record.number;
-    await this.#write(commitSlotAt(record.number), encodeCommit(record, this.#book.changes));
-    if (this.#options.durability === 'synced') {
+    await this.#writeRecords(records);
+    if (table !== undefined)
+      for (const copy of [0, 1] as const)
+        await this.#file.write(tableAt(table.generation, copy, this.#kind.tableBytes), table.bytes);
+    await this.#file.write(commitSlotAt(number), completeCommit(record, records.digest));
+    if (this.#kind.durability === 'synced') {
       await this.#sync();
-      await this.#write(sealAt(record.number), encodeSeal(record.number));
+      await this.#file.write(sealAt(number), encodeSeal(number));
     }
-    this.#last = record;
+  }
+
+  /** What is left to be written of a commit's records: all, unless they were written ahead as the commit wants them. */
+  #takeAhead({ rangeStart, rangeEnd, headers }: CommitPlan, ring: UserRing): RecordStager {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (
+      ahead === undefined ||
+      ahead.start !== rangeStart ||
+      ahead.buffer !== ring.buffer ||
+      ahead.stager.end > rangeEnd ||
+      [...headers.keys()].some((position) => position >= rangeStart)
+    )
+      return this.#stagerFor(ring, rangeStart, rangeEnd, headers);
+    ahead.stager.extend(rangeEnd);
+    return ahead.stager;
+  }
+
+  /** Nobody waits for this: what fails here is written anew by the commit, which says so. */
+  async #writeAhead({ stager }: Ahead): Promise<void> {
+    try {
+      await this.#writeRecords(stager);
+    } catch {
+      this.#ahead = undefined;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  #stagerFor(ring: UserRing, start: bigint, end: bigint, headers: HeaderWords): RecordStager {
+    return new RecordStager(ring, this.#checksum, this.#staging.checksums, { start, end }, headers);
   }
 
   /** Steps 1 and 2. */
-  async #rewrite(headers: HeaderWords, end: bigint): Promise<void> {
-    const { ring, checksum, durability } = this.#options;
+  async #rewrite(ring: UserRing, headers: HeaderWords, end: bigint): Promise<void> {
+    const checksum = this.#checksum;
     const old = [...headers].filter(([position]) => position < end);
     const samples = old.filter(([, header]) => coversPayload(header));
     for (const [position, header] of samples)
-      await this.#writePayload(position + 8n, recordSize(header & LENGTH_MASK) - 8);
+      await this.#writePayload(ring, position + 8n, recordSize(header & LENGTH_MASK) - 8);
     // Also for discards alone: the last commit's seal has to be on the disk before a record that its digest covers changes.
-    if (durability === 'synced') await this.#sync();
+    if (this.#kind.durability === 'synced') await this.#sync();
     for (const [position, header] of old) {
       const low = lowHalf(position);
       checksum.begin(low, highHalf(position), header);
       if (coversPayload(header)) addRingPayload(ring, checksum, low, recordSize(header & LENGTH_MASK));
       const words = Int32Array.of(header, checksum.end());
-      await this.#write(this.#dataAt + (low & (ring.size - 1)), new Uint8Array(words.buffer));
+      await this.#file.write(this.#dataAt + (low & (ring.size - 1)), new Uint8Array(words.buffer));
     }
   }
 
   /** Copies, since a write from shared memory is not to be relied on. */
-  async #writePayload(start: bigint, length: number): Promise<void> {
-    const { ring, staging } = this.#options;
+  async #writePayload(ring: UserRing, start: bigint, length: number): Promise<void> {
+    const staging = this.#staging;
     for (let done = 0; done < length;) {
       const slice = await staging.acquire();
       try {
@@ -120,7 +181,7 @@ export class CommitWriter {
         const count = Math.min(length - done, ring.size - offset, slice.bytes.length);
         const from = ring.bytes.length - ring.size + offset;
         slice.bytes.set(ring.bytes.subarray(from, from + count));
-        await this.#write(this.#dataAt + offset, slice.bytes.subarray(0, count));
+        await this.#file.write(this.#dataAt + offset, slice.bytes.subarray(0, count));
         done += count;
       } finally {
         staging.release(slice);
@@ -128,18 +189,17 @@ export class CommitWriter {
     }
   }
 
-  /** Step 3; returns the digest of the records. The next slice is made ready while the last one is being written. */
-  async #writeRecords(start: bigint, end: bigint, headers: HeaderWords): Promise<number> {
-    const { ring, checksum, staging } = this.#options;
-    const stager = new RecordStager(ring, checksum, staging.checksums, { start, end }, headers);
+  /** Step 3. The next slice is made ready while the last one is being written. */
+  async #writeRecords(stager: RecordStager): Promise<void> {
+    const staging = this.#staging;
     let writing: Promise<void> = Promise.resolve();
     while (!stager.done) {
       const slice = await staging.acquire();
       const { offset, length } = stager.fill(slice);
       const last = writing;
-      writing = this.#write(this.#dataAt + offset, slice.bytes.subarray(0, length)).finally(() =>
-        staging.release(slice),
-      );
+      writing = this.#file
+        .write(this.#dataAt + offset, slice.bytes.subarray(0, length))
+        .finally(() => staging.release(slice));
       // Whichever fails first is the commit's failure, but no write may outlive the commit.
       const [before] = await Promise.allSettled([last]);
       if (before.status === 'fulfilled') continue;
@@ -147,20 +207,6 @@ export class CommitWriter {
       throw before.reason;
     }
     await writing;
-    return stager.digest;
-  }
-
-  async #writeTable(): Promise<void> {
-    const { tableBytes } = this.#options.header;
-    const { bytes, reference } = this.#book.takeTable();
-    if (bytes.length > tableBytes)
-      throw new RangeError(`a producer table of ${bytes.length} bytes, the file has room for ${tableBytes}`);
-    for (const copy of [0, 1] as const)
-      await this.#write(tableAt(reference.generation, copy, tableBytes), bytes);
-  }
-
-  #write(at: number, bytes: Uint8Array): Promise<void> {
-    return this.#options.write(() => this.#file.write(at, bytes));
   }
 
   async #sync(): Promise<void> {
@@ -170,10 +216,4 @@ export class CommitWriter {
       throw new SyncFailed(error);
     }
   }
-}
-
-/** Behind every number that the file has seen, and not in the slot of the commit that has to stay. */
-function nextNumber(newest: number, last: number): number {
-  const next = newest + 1;
-  return next % COMMIT_SLOTS === last % COMMIT_SLOTS ? next + 1 : next;
 }

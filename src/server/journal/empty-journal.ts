@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { encodeCommit, NO_COUNTERS, type CommitRecord } from './commit-record.js';
+import { completeCommit, encodeCommit, NO_COUNTERS, type CommitRecord } from './commit-record.js';
 import { encodeHeader, type FileHeader } from './file-header.js';
 import type { DiskFile, JournalFile } from './journal-file.js';
 import { commitSlotAt, fileSize, HEADER_COPIES_AT, imageAt, tableAt } from './layout.js';
@@ -40,7 +40,7 @@ export async function writeEmptyJournal(
     runs: [],
     table: NO_TABLE,
   };
-  await file.write(commitSlotAt(0), encodeCommit(last, []));
+  await file.write(commitSlotAt(0), completeCommit(encodeCommit(last, []), last.digest));
   if (durability === 'written') await file.sync();
   await writeZeros(file, imageAt(header.tableBytes), size);
   if (durability === 'synced') await file.sync();

@@ -1,6 +1,6 @@
 import { DATA_OFFSET } from '../../ring/index.js';
-import { RecordChecksum } from './checksum.js';
-import { CommitWriter } from './commit-writer.js';
+import { CommitPlanner, type CommitPlan } from './commit-plan.js';
+import type { Committer } from './commit-writer.js';
 import type { FileHeader } from './file-header.js';
 import type {
   Durability,
@@ -11,10 +11,8 @@ import type {
   RecoveredMap,
 } from './journal.js';
 import { classifyFailure, type Pauses } from './failure.js';
-import type { JournalFile } from './journal-file.js';
 import type { Recovery } from './recovery.js';
 import { BUSY_MASK, DISCARD_MASK, LENGTH_MASK, lowHalf } from './record-words.js';
-import type { Staging } from './staging.js';
 
 export interface FileJournalOptions {
   header: FileHeader;
@@ -22,9 +20,17 @@ export interface FileJournalOptions {
   /** What was found; a new file is a recovery of nothing. */
   recovery: Recovery;
   findings?: readonly JournalFinding[];
-  staging: Staging;
+  /** Carries out the commits. */
+  committer: Committer;
+  /** Bytes of records for which the committer is told that they are there; by default {@link AHEAD_BYTES}. */
+  aheadBytes?: number;
   pauses: Pauses;
+  /** Lets go of the file. */
+  close: () => Promise<void>;
 }
+
+/** What takes a thread about as long to write as it takes this one to say so. */
+const AHEAD_BYTES = 32 * 1024;
 
 interface Waiter {
   resolve(): void;
@@ -36,7 +42,8 @@ export type Endings = Map<bigint, 'sample' | 'discard'>;
 
 /**
  * A map's journal in one file. It asks for a snapshot when there is something to commit and no commit is under way, so
- * that one commit serves everything that came meanwhile; see commit-writer.ts for what a commit is on disk.
+ * that one commit serves everything that came meanwhile; see commit-plan.ts for how it becomes a commit, and
+ * commit-writer.ts for what that is on disk.
  */
 export class FileJournal implements Journal {
   readonly durability: Exclude<Durability, 'memory'>;
@@ -45,11 +52,11 @@ export class FileJournal implements Journal {
   readonly #options: Omit<FileJournalOptions, 'recovery'>;
   /** Until it is attached: it holds the records. */
   #recovery: Recovery | undefined;
-  readonly #file: JournalFile;
-  readonly #onClosed: () => void;
   #host: JournalHost | undefined;
-  #writer: CommitWriter | undefined;
+  #planner: CommitPlanner | undefined;
   #endings: Endings = new Map();
+  /** Low half of the position up to which the committer was told of records. */
+  #aheadLow = 0;
   #dirty = false;
   #scheduled = false;
   #running: Promise<void> | undefined;
@@ -58,15 +65,13 @@ export class FileJournal implements Journal {
   #current: Waiter[] = [];
   #next: Waiter[] = [];
 
-  constructor(file: JournalFile, options: FileJournalOptions, onClosed: () => void = () => {}) {
+  constructor(options: FileJournalOptions) {
     this.durability = options.durability;
     this.createdMs = options.header.createdMs;
     this.findings = options.findings ?? [];
-    this.#file = file;
     const { recovery, ...others } = options;
     this.#recovery = recovery;
     this.#options = others;
-    this.#onClosed = onClosed;
   }
 
   get failed(): boolean {
@@ -76,20 +81,12 @@ export class FileJournal implements Journal {
   attach(host: JournalHost): RecoveredMap | undefined {
     const recovery = this.#recovery;
     if (recovery === undefined) throw new Error('this journal has a host already');
-    const { header, staging } = this.#options;
+    const { header } = this.#options;
     if (host.ring.size !== header.maxEntries)
       throw new RangeError(`the ring has ${host.ring.size} bytes, the journal ${header.maxEntries}`);
     this.#host = host;
     this.#recovery = undefined;
-    this.#writer = new CommitWriter(this.#file, {
-      header,
-      staging,
-      ring: host.ring,
-      durability: this.durability,
-      checksum: new RecordChecksum(header.salt),
-      recovery,
-      write: (action) => this.#untilThereIsRoom(action),
-    });
+    this.#planner = new CommitPlanner(this.durability, header.tableBytes, recovery);
     if (recovery.found === undefined) return undefined;
     const { records, start, repairs } = recovery;
     const { bytes, size } = host.ring;
@@ -107,13 +104,28 @@ export class FileJournal implements Journal {
 
   changed(): void {
     this.#dirty = true;
-    if (this.#scheduled || this.#running !== undefined || this.#failure !== undefined) return;
+    if (this.#failure !== undefined) return;
+    this.#writeAhead();
+    if (this.#scheduled || this.#running !== undefined) return;
     this.#scheduled = true;
     // After the input of this turn of the event loop: its frames share a commit.
     setImmediate(() => {
       this.#scheduled = false;
       this.#start();
     });
+  }
+
+  /**
+   * The records of one turn of the event loop, which may be many, are on their way before it ends. Behind a commit that
+   * syncs they would only have to wait.
+   */
+  #writeAhead(): void {
+    if (this.#running !== undefined && this.durability === 'synced') return;
+    const { ring } = this.#host!;
+    const low = ring.producerLow;
+    if (((low - this.#aheadLow) | 0) < (this.#options.aheadBytes ?? AHEAD_BYTES)) return;
+    this.#aheadLow = low;
+    this.#options.committer.ahead(this.#planner!.end, ring.producerPosition, ring);
   }
 
   rewritten(position: bigint, as: 'sample' | 'discard'): void {
@@ -139,8 +151,7 @@ export class FileJournal implements Journal {
       if (this.#failure !== undefined && classifyFailure(this.#failure.error) === 'ENOSPC')
         throw asError(this.#failure.error);
     } finally {
-      await this.#file.close();
-      this.#onClosed();
+      await this.#options.close();
     }
   }
 
@@ -151,11 +162,11 @@ export class FileJournal implements Journal {
 
   async #commitAll(): Promise<void> {
     const host = this.#host;
-    const writer = this.#writer;
+    const planner = this.#planner;
     // Never in the turn of the caller, who keeps the promise of this.
     await Promise.resolve();
     try {
-      if (host === undefined || writer === undefined) return;
+      if (host === undefined || planner === undefined) return;
       while (this.#dirty) {
         this.#dirty = false;
         const endings = this.#endings;
@@ -163,7 +174,8 @@ export class FileJournal implements Journal {
         this.#current = this.#next;
         this.#next = [];
         const snapshot = host.snapshot();
-        await writer.commit(snapshot, headerWords(endings, host, snapshot));
+        this.#aheadLow = lowHalf(snapshot.producerPos);
+        await this.#commit(planner.plan(snapshot, headerWords(endings, host, snapshot)), host);
         host.durable(snapshot);
         const done = this.#current;
         this.#current = [];
@@ -187,17 +199,17 @@ export class FileJournal implements Journal {
     for (const waiter of waiters) waiter.reject(asError(error));
   }
 
-  /** Runs a write until the disk has room for it; writing the same bytes to the same place again does no harm. */
-  async #untilThereIsRoom(action: () => Promise<void>): Promise<void> {
-    const { pauses } = this.#options;
+  /** Tries a commit until the disk has room for it. */
+  async #commit(plan: CommitPlan, host: JournalHost): Promise<void> {
+    const { committer, pauses } = this.#options;
     for (let tries = 1; ; tries++) {
       try {
-        await action();
+        await committer.commit(plan, host.ring);
         if (tries > 1) pauses.reset();
         return;
       } catch (error) {
         if (classifyFailure(error) !== 'ENOSPC') throw error;
-        if (tries === 1) this.#host?.failed('ENOSPC', error);
+        if (tries === 1) host.failed('ENOSPC', error);
         // Who closes cannot wait for somebody to free the disk.
         if (this.#closing && tries > 1) throw error;
         await pauses.pause();

@@ -2,6 +2,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
+import { CommitThread } from './commit-thread.js';
 import type { CommitRecord } from './commit-record.js';
 import { hasSeal, type OnProgress } from './commit-choice.js';
 import { newSalt, writeEmptyJournal } from './empty-journal.js';
@@ -9,7 +10,7 @@ import { classifyFailure, Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
 import { headerName, readHeader, repairHeader, type FileHeader } from './file-header.js';
 import type { Durability, Journal, JournalFinding, JournalStore, Quarantine } from './journal.js';
-import { DiskFile, type JournalFile } from './journal-file.js';
+import { DiskFile } from './journal-file.js';
 import {
   journalDirectory,
   journalPath,
@@ -22,7 +23,6 @@ import { MemoryJournal } from './memory-journal.js';
 import { quarantineFiles } from './quarantine.js';
 import { rebuildJournal } from './rebuild.js';
 import { recover, type Recovery } from './recovery.js';
-import { Staging } from './staging.js';
 
 export interface FileStoreOptions {
   /** Made when it is not there. */
@@ -38,7 +38,7 @@ export interface FileStoreOptions {
 
 /** A file that is ready for its map. */
 interface OpenedFile {
-  readonly file: JournalFile;
+  readonly file: DiskFile;
   readonly header: FileHeader;
   readonly recovery: Recovery;
   readonly findings: readonly JournalFinding[];
@@ -56,7 +56,8 @@ interface Wanted {
 export class FileStore implements JournalStore {
   readonly #options: FileStoreOptions;
   readonly #directory: string;
-  readonly #staging = new Staging();
+  /** Started with the first file. */
+  #thread: CommitThread | undefined;
   readonly #open = new Set<Journal>();
 
   private constructor(options: FileStoreOptions, directory: string) {
@@ -82,18 +83,23 @@ export class FileStore implements JournalStore {
     const wanted = { map, incarnation, maxEntries, durability };
     const opened =
       existing === undefined ? await this.#create(path, wanted) : await this.#takeUp(existing, path, wanted);
-    const journal: Journal = new FileJournal(
-      opened.file,
-      {
-        header: opened.header,
-        durability,
-        recovery: opened.recovery,
-        findings: opened.findings,
-        staging: this.#staging,
-        pauses: new Pauses(this.#options.clock),
+    const { file, header, recovery, findings } = opened;
+    const { salt, tableBytes } = header;
+    this.#thread ??= new CommitThread();
+    const committer = this.#thread.open(file.fd, { durability, salt, tableBytes });
+    const journal: Journal = new FileJournal({
+      header,
+      durability,
+      recovery,
+      findings,
+      committer,
+      pauses: new Pauses(this.#options.clock),
+      close: async () => {
+        this.#open.delete(journal);
+        committer.close();
+        await file.close();
       },
-      () => this.#open.delete(journal),
-    );
+    });
     this.#open.add(journal);
     return journal;
   }
@@ -106,7 +112,11 @@ export class FileStore implements JournalStore {
   }
 
   async close(): Promise<void> {
-    for (const journal of [...this.#open]) await journal.close();
+    try {
+      for (const journal of [...this.#open]) await journal.close();
+    } finally {
+      await this.#thread?.close();
+    }
   }
 
   /** @param makeWay called before the new file takes its place */

@@ -1,24 +1,27 @@
 import { close, fdatasync, ftruncate, open, read, write, constants } from 'node:fs';
 
-/**
- * A file as a journal needs it. So little, so that a test can put a disk underneath that loses its power.
- */
-export interface JournalFile {
+/** A file as commits need it. So little, so that a test can put a disk underneath that loses its power. */
+export interface WritableFile {
   /** Writes all of `bytes` at `at`, in the order of the calls that were awaited. */
   write(at: number, bytes: Uint8Array): Promise<void>;
   /** Everything written before is on the disk, whatever happens to the power (fdatasync). */
   sync(): Promise<void>;
+}
+
+/** A file as a journal needs it. */
+export interface JournalFile extends WritableFile {
   /** Fills `bytes` from `at` on. @returns bytes read: fewer only at the end of the file */
   read(at: number, bytes: Uint8Array): Promise<number>;
   close(): Promise<void>;
 }
 
-/** A journal's file on disk. Plain callbacks: a commit makes few calls, but it makes them for every frame. */
+/** A journal's file on disk. */
 export class DiskFile implements JournalFile {
-  readonly #fd: number;
+  /** Its descriptor, which another thread of the process may use, too. */
+  readonly fd: number;
 
   private constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
   }
 
   /** @param mode `read`: nothing is changed; `write`: it exists; `create`: it does not */
@@ -38,7 +41,7 @@ export class DiskFile implements JournalFile {
   write(at: number, bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       const next = (done: number): void =>
-        write(this.#fd, bytes, done, bytes.length - done, at + done, (error, written) => {
+        write(this.fd, bytes, done, bytes.length - done, at + done, (error, written) => {
           if (error !== null) reject(error);
           // A short write is no error yet: the next one says why.
           else if (done + written < bytes.length) next(done + written);
@@ -50,14 +53,14 @@ export class DiskFile implements JournalFile {
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) =>
-      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))),
+      fdatasync(this.fd, (error) => (error === null ? resolve() : reject(error))),
     );
   }
 
   read(at: number, bytes: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
       const next = (done: number): void =>
-        read(this.#fd, bytes, done, bytes.length - done, at + done, (error, count) => {
+        read(this.fd, bytes, done, bytes.length - done, at + done, (error, count) => {
           if (error !== null) reject(error);
           else if (count > 0 && done + count < bytes.length) next(done + count);
           else resolve(done + count);
@@ -70,13 +73,13 @@ export class DiskFile implements JournalFile {
   /** Gives a new file its size; what is not written stays a hole. */
   truncate(size: number): Promise<void> {
     return new Promise((resolve, reject) =>
-      ftruncate(this.#fd, size, (error) => (error === null ? resolve() : reject(error))),
+      ftruncate(this.fd, size, (error) => (error === null ? resolve() : reject(error))),
     );
   }
 
   close(): Promise<void> {
     return new Promise((resolve, reject) =>
-      close(this.#fd, (error) => (error === null || error === undefined ? resolve() : reject(error))),
+      close(this.fd, (error) => (error === null || error === undefined ? resolve() : reject(error))),
     );
   }
 }

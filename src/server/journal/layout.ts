@@ -51,7 +51,7 @@ const COMMITS_AT = 12288;
 export const COMMIT_SLOTS = 4;
 export const COMMIT_SLOT_BYTES = 32768;
 /** A commit record takes the smallest of these that holds it; its second copy starts right behind. */
-export const COMMIT_SIZES = [512, 4096, 16384] as const;
+export const COMMIT_SIZES = [512, 1024, 2048, 4096, 16384] as const;
 export const MAX_COMMIT_BYTES = 16384;
 /** "RBCM" */
 export const COMMIT_MAGIC = 0x4d434252;

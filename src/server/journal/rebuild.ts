@@ -2,6 +2,7 @@ import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createUserRing } from '../../ring/index.js';
 import { systemClock } from '../clock.js';
+import { CommitWriter } from './commit-writer.js';
 import { newSalt, writeEmptyJournal } from './empty-journal.js';
 import { Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
@@ -45,22 +46,16 @@ export async function rebuildJournal(
       rangeStart: consumerPos,
       table: NO_TABLE,
     };
-    const journal = new FileJournal(
-      // Closed below, whatever happens.
-      {
-        write: file.write.bind(file),
-        sync: file.sync.bind(file),
-        read: file.read.bind(file),
-        close: async () => {},
-      },
-      {
-        header: newHeader,
-        durability: last.durability,
-        recovery: { ...recovery, last: start, newestNumber: empty.number },
-        staging: new Staging(),
-        pauses: new Pauses(systemClock),
-      },
-    );
+    const { durability } = last;
+    const journal = new FileJournal({
+      header: newHeader,
+      durability,
+      recovery: { ...recovery, last: start, newestNumber: empty.number },
+      committer: new CommitWriter(file, { durability, ...newHeader }, new Staging()),
+      pauses: new Pauses(systemClock),
+      // It is closed below, whatever happens.
+      close: () => Promise.resolve(),
+    });
     journal.attach(hostOf(recovery, sizes.maxEntries));
     await journal.close();
     if (journal.failed) throw new Error('the new file could not be written');

@@ -18,7 +18,7 @@ export class RecordStager {
   readonly #checksum: RecordChecksum;
   readonly #checksums: SliceChecksums;
   readonly #headers: HeaderWords;
-  readonly #end: bigint;
+  #end: bigint;
   #position: bigint;
   /** Bytes from {@link #position} to the next record's start. */
   #untilRecord = 0;
@@ -42,6 +42,15 @@ export class RecordStager {
     this.#headers = headers;
     this.#position = range.start;
     this.#end = range.end;
+  }
+
+  get end(): bigint {
+    return this.#end;
+  }
+
+  /** More records have come behind the range. @param end of a record, not before {@link end} */
+  extend(end: bigint): void {
+    if (end > this.#end) this.#end = end;
   }
 
   get done(): boolean {

@@ -43,7 +43,7 @@ const ringFile = (): string => join(directory, 'journal', 'm.ring');
 
 /** A host that only outputs. */
 function attach(journal: Journal, maxEntries = 4096) {
-  const ring = createUserRing({ maxEntries }, { mode: 'managed' });
+  const ring = createUserRing({ maxEntries }, { mode: 'managed', shared: true });
   const producer = new Producer(ring);
   const host: JournalHost = {
     ring,

@@ -21,7 +21,7 @@ const LANE_B_HIGH = '((b << 15) | (b >>> 17)) ^ high';
 const LANE_B_LOW = 'this.#b = ((b << 15) | (b >>> 17)) ^ low;';
 const PARITIES = '(parityOf(this.#header) << 1) | parityOf(this.#parity)';
 const SYNC_AND_SEAL = `      await this.#sync();
-      await this.#write(sealAt(record.number), encodeSeal(record.number));`;
+      await this.#file.write(sealAt(number), encodeSeal(number));`;
 
 export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
   ...mutations('commit-choice.ts', [
@@ -40,7 +40,7 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
   ]),
   ...mutations('commit-record.ts', [
     ['the CRC of a commit record is not compared', COMMIT_CRC, ''],
-    ['a commit record has one copy', 'bytes.copyWithin(size, 0, length);', ''],
+    ['a commit record has one copy', 'bytes.copyWithin(bytes.length / 2, 0, length);', ''],
   ]),
   ...mutations('record-scan.ts', [
     [
@@ -82,26 +82,34 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
       '',
     ],
   ]),
-  ...mutations('commit-writer.ts', [
+  ...mutations('commit-plan.ts', [
     ['the number of a rejected commit is used again', 'const next = newest + 1;', 'const next = last + 1;'],
     [
       'a commit goes into the slot of the one that has to stay',
       'next % COMMIT_SLOTS === last % COMMIT_SLOTS ? next + 1 : next',
       'next',
     ],
+  ]),
+  ...mutations('commit-writer.ts', [
+    [
+      'what was written ahead counts although a reservation among it has ended',
+      '[...headers.keys()].some((position) => position >= rangeStart)',
+      'headers.size < 0',
+    ],
+    ['a commit does not wait for what is being written ahead', '      await this.#writing;\n', ''],
     ['a commit record does not wait for the last slice', '    await writing;\n', '    void writing;\n'],
     ['a sync that fails is taken for a write that does', 'throw new SyncFailed(error);', 'throw error;'],
     ['no sync behind a commit', SYNC_AND_SEAL, SYNC_AND_SEAL.split('\n')[1]!],
     ['the seal is written before the sync', SYNC_AND_SEAL, SYNC_AND_SEAL.split('\n').reverse().join('\n')],
     [
       'no sync before records that were reserved are rewritten',
-      "if (durability === 'synced') await this.#sync();",
+      "if (this.#kind.durability === 'synced') await this.#sync();",
       '',
     ],
     ['a table has one copy', 'for (const copy of [0, 1] as const)', 'for (const copy of [0] as const)'],
     [
       'a header is rewritten before its payload',
-      '      await this.#writePayload(position + 8n, recordSize(header & LENGTH_MASK) - 8);\n',
+      '      await this.#writePayload(ring, position + 8n, recordSize(header & LENGTH_MASK) - 8);\n',
       '      void position, header;\n',
     ],
   ]),

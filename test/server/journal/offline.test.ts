@@ -34,7 +34,7 @@ const openStore = (maxProducers = 16): Promise<FileStore> =>
 
 async function openMap(store: FileStore, maxEntries = 4096) {
   const journal = await store.open('m', { maxEntries, durability: 'synced', incarnation: 'first' });
-  const ring = createUserRing({ maxEntries }, { mode: 'managed' });
+  const ring = createUserRing({ maxEntries }, { mode: 'managed', shared: true });
   let states: KeptProducer[] = [producer];
   const found = journal.attach({
     ring,

@@ -1,8 +1,8 @@
 /** One thread of a handler, from its start to its end, seen from the daemon. */
 import { Worker } from 'node:worker_threads';
 import type { UserRing } from '../../../ring/index.js';
+import { builtModule } from '../../built-module.js';
 import type { Clock } from '../../clock.js';
-import { threadEntry } from './entry-location.js';
 import type { LogLevel, ThreadError, ThreadReport, ThreadRequest, ThreadSetup } from './thread-messages.js';
 
 /** Bytes of what the code prints that are kept for the log, for each drain. */
@@ -53,7 +53,7 @@ export class HandlerThread {
   constructor({ setup, memoryMb, clock, onLog }: ThreadOptions) {
     this.#clock = clock;
     this.#onLog = onLog;
-    this.#worker = new Worker(threadEntry(), {
+    this.#worker = new Worker(builtModule('thread-entry.js', import.meta.url), {
       name: `${setup.map}/${setup.handler}`,
       workerData: setup,
       // Neither the daemon's arguments nor what its environment may hold of secrets.

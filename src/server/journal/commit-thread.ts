@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import type { UserRing } from '../../ring/index.js';
+import { builtModule } from '../built-module.js';
+import type { CommitPlan } from './commit-plan.js';
+import type { CommitFile, Committer } from './commit-writer.js';
+import { SyncFailed } from './failure.js';
+import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
+
+interface Pending {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** What is committed through the thread, until it is closed. */
+export interface ThreadCommitter extends Committer {
+  /** The thread forgets the file. Not while a commit is under way. */
+  close(): void;
+}
+
+/**
+ * A thread that carries out the commits of all journals of a store: it takes the records out of the rings, which are in
+ * shared memory, checksums them and writes them, so that the event loop only plans.
+ */
+export class CommitThread {
+  readonly #worker: Worker;
+  /** Commits under way, by file. */
+  readonly #pending = new Map<number, Pending>();
+  #files = 0;
+  /** Why the thread has ended. */
+  #ended: Error | undefined;
+
+  constructor() {
+    this.#worker = new Worker(builtModule('thread-entry.js', import.meta.url), {
+      name: 'journal',
+      // Neither the daemon's arguments nor what its environment may hold of secrets.
+      argv: [],
+      execArgv: [],
+      env: {},
+    });
+    this.#worker.on('message', ({ file, error }: ThreadAnswer) => {
+      const pending = this.#pending.get(file);
+      this.#pending.delete(file);
+      if (error === undefined) pending?.resolve();
+      else pending?.reject(errorOf(error));
+    });
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', (code) =>
+      this.#end(new Error(`the journal's thread has ended with code ${code}`)),
+    );
+  }
+
+  /** @param fd of the file, which stays open until its committer is closed */
+  open(fd: number, kind: CommitFile): ThreadCommitter {
+    const file = this.#files++;
+    let sent: ArrayBufferLike | undefined;
+    this.#post({ type: 'open', file, fd, kind });
+    const show = (ring: UserRing): void => {
+      if (ring.buffer === sent) return;
+      sent = ring.buffer;
+      this.#post({ type: 'ring', file, ring: sharedBuffer(ring) });
+    };
+    return {
+      ahead: (start, end, ring) => {
+        show(ring);
+        this.#post({ type: 'ahead', file, start, end });
+      },
+      commit: async (plan, ring) => {
+        show(ring);
+        await this.#commit(file, plan);
+      },
+      close: () => this.#post({ type: 'close', file }),
+    };
+  }
+
+  /** Ends the thread. What is under way fails. */
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #commit(file: number, plan: CommitPlan): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#ended);
+        return;
+      }
+      this.#pending.set(file, { resolve, reject });
+      this.#post({ type: 'commit', file, plan });
+    });
+  }
+
+  #post(request: ThreadRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  /** What the disk holds of the commits under way is unknown. */
+  #end(why: Error): void {
+    this.#ended ??= why;
+    for (const pending of this.#pending.values()) pending.reject(this.#ended);
+    this.#pending.clear();
+  }
+}
+
+function sharedBuffer({ buffer }: UserRing): SharedArrayBuffer {
+  if (buffer instanceof SharedArrayBuffer) return buffer;
+  throw new TypeError('the ring of a journalled map is in shared memory');
+}
+
+function errorOf({ message, code, syncFailed }: ThreadFailure): Error {
+  const error = Object.assign(new Error(message), { code });
+  return syncFailed ? new SyncFailed(error) : error;
+}

@@ -1,0 +1,94 @@
+/** What runs in the thread that carries out the commits of all journals of a daemon. Started by commit-thread.ts. */
+import { fdatasync, writeSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { UserRing } from '../../ring/index.js';
+import { CommitWriter } from './commit-writer.js';
+import { SyncFailed } from './failure.js';
+import type { WritableFile } from './journal-file.js';
+import { Staging } from './staging.js';
+import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
+
+/** Writes at once: there is nobody in this thread whom that holds up. Syncs take long, and go side by side. */
+class OpenedElsewhere implements WritableFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(at: number, bytes: Uint8Array): Promise<void> {
+    try {
+      // A short write is no error yet: the next one says why.
+      for (let done = 0; done < bytes.length;)
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
+      return WRITTEN;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))),
+    );
+  }
+}
+
+interface OpenFile {
+  readonly writer: CommitWriter;
+  ring?: UserRing;
+}
+
+const WRITTEN = Promise.resolve();
+const port = parentPort!;
+const staging = new Staging();
+const files = new Map<number, OpenFile>();
+
+port.on('message', (request: ThreadRequest) => {
+  switch (request.type) {
+    case 'open':
+      files.set(request.file, {
+        writer: new CommitWriter(new OpenedElsewhere(request.fd), request.kind, staging),
+      });
+      break;
+    case 'ring':
+      files.get(request.file)!.ring = new UserRing(request.ring, 'managed', true);
+      break;
+    case 'ahead':
+      ahead(request);
+      break;
+    case 'commit':
+      void commit(request);
+      break;
+    case 'close':
+      files.delete(request.file);
+      break;
+  }
+});
+
+function ahead({ file, start, end }: Extract<ThreadRequest, { type: 'ahead' }>): void {
+  const { writer, ring } = files.get(file)!;
+  writer.ahead(start, end, ring!);
+}
+
+async function commit({ file, plan }: Extract<ThreadRequest, { type: 'commit' }>): Promise<void> {
+  const { writer, ring } = files.get(file)!;
+  try {
+    await writer.commit(plan, ring!);
+    answer({ file });
+  } catch (error) {
+    answer({ file, error: failureOf(error) });
+  }
+}
+
+function answer(message: ThreadAnswer): void {
+  port.postMessage(message);
+}
+
+function failureOf(error: unknown): ThreadFailure {
+  const { cause, message } = error instanceof Error ? error : new Error(String(error));
+  const syncFailed = error instanceof SyncFailed;
+  const coded = syncFailed ? cause : error;
+  const code = coded instanceof Error && 'code' in coded ? String(coded.code) : undefined;
+  return { message: syncFailed && coded instanceof Error ? coded.message : message, code, syncFailed };
+}

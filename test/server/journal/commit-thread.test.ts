@@ -1,0 +1,138 @@
+import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createUserRing, Producer } from '../../../src/ring/index.js';
+import { CommitPlanner } from '../../../src/server/journal/commit-plan.js';
+import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
+import { CommitThread } from '../../../src/server/journal/commit-thread.js';
+import { classifyFailure, SyncFailed } from '../../../src/server/journal/failure.js';
+import { emptyFile, recoverFrom } from '../../support/journal-rig.js';
+import { modelOf } from '../../support/power-loss.js';
+import { RecordingFile } from '../../support/simulated-disk.js';
+
+const { bytes, header } = emptyFile({ durability: 'synced' });
+const { salt, tableBytes } = header;
+const kind = { durability: 'synced', salt, tableBytes } as const;
+let directory: string;
+let thread: CommitThread;
+let handle: FileHandle | undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ringbufd-thread-'));
+  thread = new CommitThread();
+});
+
+afterEach(async () => {
+  await thread.close();
+  await handle?.close();
+  handle = undefined;
+  await rm(directory, { recursive: true });
+});
+
+async function newMap() {
+  const recovery = await recoverFrom(new RecordingFile(bytes.slice()), header);
+  const planner = new CommitPlanner('synced', tableBytes, recovery);
+  const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed', journalled: true });
+  const producer = new Producer(ring);
+  return {
+    ring,
+    planner,
+    output: (value: number) => producer.output(new Uint8Array(500).fill(value)),
+    plan: () =>
+      planner.plan(
+        {
+          producerPos: ring.producerPosition,
+          consumerPos: ring.consumerPosition,
+          producers: [],
+          forgotten: [],
+          counters: NO_COUNTERS,
+          runs: [],
+        },
+        new Map(),
+      ),
+  };
+}
+
+async function valuesIn(file: FileHandle): Promise<(number | undefined)[]> {
+  const found = new Uint8Array(bytes.length);
+  await file.read(found, 0, found.length, 0);
+  const recovery = await recoverFrom(new RecordingFile(found), header);
+  return modelOf(recovery).records.map(({ payload }) => payload[0]);
+}
+
+async function newFile(): Promise<FileHandle> {
+  handle = await open(join(directory, 'm.ring'), 'wx+');
+  await handle.writeFile(bytes);
+  return handle;
+}
+
+describe('a commit in the thread', () => {
+  it('is in the file when it is answered, whatever was announced ahead of it', async () => {
+    const file = await newFile();
+    const { ring, planner, output, plan } = await newMap();
+    const committer = thread.open(file.fd, kind);
+    output(1);
+    await committer.commit(plan(), ring);
+    expect(await valuesIn(file)).toEqual([1]);
+    output(2);
+    committer.ahead(planner.end, ring.producerPosition, ring);
+    output(3);
+    await committer.commit(plan(), ring);
+    expect(await valuesIn(file)).toEqual([1, 2, 3]);
+    committer.close();
+  });
+
+  it('follows a ring that was moved', async () => {
+    const file = await newFile();
+    const { ring, output, plan } = await newMap();
+    const committer = thread.open(file.fd, kind);
+    output(1);
+    await committer.commit(plan(), ring);
+    ring.share(true);
+    output(2);
+    await committer.commit(plan(), ring);
+    expect(await valuesIn(file)).toEqual([1, 2]);
+  });
+
+  it('fails with ENOSPC where there is no room, so that it can be tried again', async () => {
+    handle = await open('/dev/full', 'r+');
+    const { ring, output, plan } = await newMap();
+    const committer = thread.open(handle.fd, kind);
+    output(1);
+    const error: unknown = await committer.commit(plan(), ring).catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+    expect(classifyFailure(error)).toBe('ENOSPC');
+  });
+
+  it('fails for good when the sync does', async () => {
+    // Takes every write, and has nothing to sync.
+    handle = await open('/dev/null', 'r+');
+    const { ring, output, plan } = await newMap();
+    const committer = thread.open(handle.fd, kind);
+    output(1);
+    const error: unknown = await committer.commit(plan(), ring).catch((failure: unknown) => failure);
+    expect(error).toBeInstanceOf(SyncFailed);
+    expect(classifyFailure(error)).toBe('EIO');
+  });
+
+  it('fails for good when the thread ends, as does every later one', async () => {
+    const file = await newFile();
+    const { ring, output, plan } = await newMap();
+    const committer = thread.open(file.fd, kind);
+    output(1);
+    const first = committer.commit(plan(), ring).catch((failure: unknown) => failure);
+    await thread.close();
+    expect(classifyFailure(await first)).toBe('EIO');
+    output(2);
+    await expect(committer.commit(plan(), ring)).rejects.toThrow('has ended');
+  });
+
+  it('is refused for a ring that the thread cannot see', async () => {
+    const file = await newFile();
+    const { plan } = await newMap();
+    const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed' });
+    const committer = thread.open(file.fd, kind);
+    await expect(committer.commit(plan(), ring)).rejects.toThrow('in shared memory');
+  });
+});
