@@ -7,7 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Progress } from '../../conformance/progress.js';
-import { copyProject, makeMistake, runTests, type Finding } from '../../support/source-mutation.js';
+import {
+  buildProject,
+  copyProject,
+  makeMistake,
+  runTests,
+  type Finding,
+} from '../../support/source-mutation.js';
 import { JOURNAL_MUTATIONS, type JournalMutation } from './mutation-list.js';
 
 const PARALLEL = 2;
@@ -15,11 +21,15 @@ const TIMEOUT_MS = 120_000;
 /** Those that need no other part of the daemon. */
 const TESTS = ['checksum', 'commit-choice', 'file-journal', 'file-store', 'power-loss', 'damage'];
 
-async function judge(mutation: JournalMutation): Promise<Finding> {
+/** @param mutation absent: what the tests say of the sources as they are */
+async function judge(mutation?: JournalMutation): Promise<Finding> {
   const folder = mkdtempSync(join(tmpdir(), 'ringbufd-mutant-'));
   try {
     copyProject(folder, 'src', 'test/server/journal', 'test/support');
-    makeMistake(join(folder, 'src', 'server', 'journal', mutation.file), mutation);
+    if (mutation !== undefined)
+      makeMistake(join(folder, 'src', 'server', 'journal', mutation.file), mutation);
+    // Threads run what was built.
+    await buildProject(folder);
     const tests = TESTS.map((name) => `test/server/journal/${name}.test.ts`);
     return await runTests(folder, tests, TIMEOUT_MS);
   } finally {
@@ -29,6 +39,11 @@ async function judge(mutation: JournalMutation): Promise<Finding> {
 
 async function main(text = ''): Promise<number> {
   const mutations = JOURNAL_MUTATIONS.filter(({ what }) => what.includes(text));
+  const asTheyAre = await judge();
+  if (asTheyAre.caughtBy !== undefined || asTheyAre.how !== '') {
+    console.error(`the tests fail without a mistake: ${asTheyAre.caughtBy ?? asTheyAre.how}`);
+    return 1;
+  }
   const progress = new Progress('mutations', mutations.length);
   const findings = new Array<Finding>(mutations.length);
   let next = 0;
