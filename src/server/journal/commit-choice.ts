@@ -1,5 +1,5 @@
 import { addToDigest, RecordChecksum } from './checksum.js';
-import { decodeSeal, readSlot, type ReadCommit } from './commit-record.js';
+import { decodeSeal, readSlot, tornCopies, type ReadCommit } from './commit-record.js';
 import type { FileHeader } from './file-header.js';
 import type { KeptProducer } from './journal.js';
 import { readPadded, type JournalFile } from './journal-file.js';
@@ -37,6 +37,11 @@ export interface ChosenCommit {
   readonly words: Int32Array;
   /** Numbers of newer commits that a crash cut short. */
   readonly rejected: readonly number[];
+  /**
+   * Where in the file the first sectors are of a commit that no copy holds as a whole: a later one of the same number could
+   * complete them.
+   */
+  readonly tornAt: readonly number[];
   /** The highest number in the file. */
   readonly newestNumber: number;
   /** Damage outside the records, in words. */
@@ -58,8 +63,12 @@ export async function chooseCommit(
   onProgress: OnProgress = () => undefined,
 ): Promise<ChosenCommit | undefined> {
   const commits: ReadCommit[] = [];
+  const torn: { at: number; number: number }[] = [];
   for (let slot = 0; slot < COMMIT_SLOTS; slot++) {
-    const found = readSlot(await readPadded(file, commitSlotAt(slot), COMMIT_SLOT_BYTES));
+    const bytes = await readPadded(file, commitSlotAt(slot), COMMIT_SLOT_BYTES);
+    for (const { at, number } of tornCopies(bytes))
+      if (number % COMMIT_SLOTS === slot) torn.push({ at: commitSlotAt(slot) + at, number });
+    const found = readSlot(bytes);
     if (found !== undefined && isPossible(found, header)) commits.push(found);
   }
   commits.sort((a, b) => b.number - a.number);
@@ -68,14 +77,20 @@ export async function chooseCommit(
   const sealed =
     newest.durability === 'written' ||
     decodeSeal(await readPadded(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
+  const unfinished = torn.filter(
+    ({ number }) => number > newest.number && number < newest.number + COMMIT_SLOTS,
+  );
+  const tornAt = unfinished.map(({ at }) => at);
+  const newestNumber = Math.max(newest.number, ...unfinished.map(({ number }) => number));
   const choice = await readCommit(file, header, newest, onProgress);
   const older = commits[1];
   if (sealed || older === undefined || (choice.isComplete && choice.notes.length === 0))
-    return { ...choice, rejected: [], newestNumber: newest.number };
+    return { ...choice, rejected: [], tornAt, newestNumber };
   return {
     ...(await readCommit(file, header, older, onProgress)),
     rejected: [newest.number],
-    newestNumber: newest.number,
+    tornAt,
+    newestNumber,
   };
 }
 

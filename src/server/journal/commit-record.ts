@@ -126,6 +126,23 @@ export function readSlot(slot: Uint8Array): ReadCommit | undefined {
   return newest;
 }
 
+/** A copy whose first sector is there and which does not verify: what a loss of power has left of a write. */
+export interface TornCopy {
+  /** Where in the slot it begins. */
+  readonly at: number;
+  /** Nothing that a checksum vouches for. */
+  readonly number: number;
+}
+
+export function tornCopies(slot: Uint8Array): TornCopy[] {
+  return [0, ...COMMIT_SIZES].flatMap((at) => {
+    const view = new DataView(slot.buffer, slot.byteOffset + at);
+    const isTorn =
+      view.getUint32(commit.magic, true) === COMMIT_MAGIC && decodeCommit(slot.subarray(at)) === undefined;
+    return isTorn ? [{ at, number: Number(view.getBigUint64(commit.number, true)) }] : [];
+  });
+}
+
 function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(commit.length, true);

@@ -47,6 +47,7 @@ export async function recover(
   const chosen = await chooseCommit(file, header, onProgress);
   if (chosen === undefined) return undefined;
   for (const number of chosen.rejected) await eraseCommit(file, number);
+  for (const at of chosen.tornAt) await file.write(at, new Uint8Array(SECTOR_BYTES));
   if (chosen.commit.durability === 'synced') {
     // What was read may be in the page cache only; what is said to be kept has to be on the disk. And the seal has to be
     // there, behind all that it vouches for, before the first commit changes a record that the digest covers.

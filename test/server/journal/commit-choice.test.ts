@@ -6,6 +6,7 @@ import {
   COMMIT_SLOTS,
   commitSlotAt,
   dataAt,
+  SECTOR_BYTES,
   sealAt,
   tableAt,
 } from '../../../src/server/journal/layout.js';
@@ -111,6 +112,45 @@ describe('the commit that a journal goes on from', () => {
     expect(numbersIn(next.before)).not.toContain(rejected);
     expect(numbersIn(next.after).at(-1)).toBe(rejected + 1);
     expect((await found(onlyWith(next, isCommit), header)).producerPos).toBe(512n);
+  });
+
+  it('is never one of which a loss of power has left the first sector, and a later commit the rest', async () => {
+    const { header, one } = await oneAndTwo();
+    // Each changes what a commit record says in its first sector, and what it says behind it stays the same.
+    const fourProducers = (rig: JournalRig): void => {
+      for (const id of ['a', 'b', 'c', 'd']) rig.output(id, []);
+    };
+    const two = await commitOn(one.after, header, fourProducers);
+    const torn = await commitOn(two.after, header, (rig) => {
+      rig.release(1);
+      fourProducers(rig);
+    });
+    const record = torn.writes.find(({ at }) => isCommit(at))!;
+    expect(record.bytes.length).toBeGreaterThan(2 * SECTOR_BYTES);
+    const image = torn.before.slice();
+    image.set(record.bytes.subarray(0, SECTOR_BYTES), record.at);
+    expect((await found(image, header)).consumerPos).toBe(0n);
+    const next = await commitOn(image, header, fourProducers);
+    const completed = next.before.slice();
+    const behind = next.writes.find(({ at }) => isCommit(at))!;
+    completed.set(behind.bytes.subarray(SECTOR_BYTES), behind.at + SECTOR_BYTES);
+    expect((await found(completed, header)).consumerPos).toBe(0n);
+    // By itself either would do.
+    expect(behind.at).not.toBe(record.at);
+    expect(next.before.subarray(record.at, record.at + SECTOR_BYTES)).toEqual(new Uint8Array(SECTOR_BYTES));
+  });
+
+  it('is not erased for a flipped bit in the number of one of its copies', async () => {
+    const { header, one } = await oneAndTwo();
+    const last = one.writes.filter(({ at }) => isCommit(at)).at(-1)!;
+    const image = one.after.slice();
+    for (let bit = 0; bit < 16; bit++) {
+      const flipped = image.slice();
+      flipped[last.at + 8 + (bit >> 3)]! ^= 1 << (bit & 7);
+      expect((await found(flipped, header)).producerPos).toBe(512n);
+      const recovered = await commitOn(flipped, header, () => undefined);
+      expect((await found(recovered.before, header)).producerPos).toBe(512n);
+    }
   });
 
   it('stays, however many commits behind it are cut short', async () => {

@@ -64,6 +64,11 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
       '',
     ],
     [
+      'the first sector of a commit that was cut short stays, and its number is free again',
+      'for (const at of chosen.tornAt) await file.write(at, new Uint8Array(SECTOR_BYTES));',
+      '',
+    ],
+    [
       'recovery does not seal what it chose',
       'await file.write(sealAt(chosen.commit.number), encodeSeal(chosen.commit.number));',
       '',
