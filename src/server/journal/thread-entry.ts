@@ -23,7 +23,7 @@ class OpenedElsewhere implements WritableFile {
         done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
       return WRITTEN;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

@@ -50,7 +50,7 @@ async function main(text = ''): Promise<number> {
   const work = async (): Promise<void> => {
     while (next < mutations.length) {
       const place = next++;
-      findings[place] = await judge(mutations[place]!);
+      findings[place] = await judge(mutations[place]);
       progress.step();
     }
   };
