@@ -43,6 +43,7 @@ const SECONDS = { quick: 0.3, full: 0.5 };
 /** The warm-up takes so many times as long: compilers take longer on a busy machine. */
 const WARM_UP = 3;
 const MEMORY = 'ringbufd, memory';
+const WRITTEN = 'ringbufd, written';
 const SINK = 'bare ws server';
 
 /** Of one contender under one load, a value a try. */
@@ -251,5 +252,11 @@ function targetsOf(results: Results): Target[] {
     'NATS JetStream',
     SINGLE,
   );
+  // By the clock: a journal's thread works beside the event loop, on a core that a memory map leaves to others.
+  const [written, memory] = [WRITTEN, MEMORY].map((one) => results.get(one)?.get(FRAME_64K.key)?.rate);
+  if (written && memory)
+    targets.push(
+      atLeast('64 B in 64 KiB frames, `written`: share of `memory`', 0.6, ratioOf(written, memory)),
+    );
   return targets;
 }
