@@ -98,7 +98,7 @@ export class DemoRun {
       new ProducerChild('memory', 'SDK, reserve/submit', job),
       new ProducerChild(PLAIN_PRODUCER, 'plain WebSocket', job),
     ];
-    this.#monitor = new Monitor(daemon, { map: MAP, handler: HANDLER }, this.#producers);
+    this.#monitor = new Monitor(daemon, { map: MAP, handler: HANDLER, dataDir }, this.#producers);
   }
 
   /**

@@ -1,4 +1,5 @@
 // @ts-check
+import { join } from 'node:path';
 import { Rate } from './rate.js';
 
 /** The producer without an SDK, whose waits the daemon counts. */
@@ -53,7 +54,7 @@ export class Monitor {
 
   /**
    * @param {import('./daemon-process.js').DaemonProcess} daemon
-   * @param {{ map: string, handler: string }} names
+   * @param {{ map: string, handler: string, dataDir: string }} names
    * @param {readonly import('./producer-child.js').ProducerChild[]} producers
    */
   constructor(daemon, names, producers) {
@@ -64,7 +65,7 @@ export class Monitor {
 
   /** @returns {Promise<Snapshot>} */
   async look() {
-    const { map: name, handler } = this.#map;
+    const { map: name, handler, dataDir } = this.#map;
     const [map, { state }, { metrics }] = await Promise.all([
       this.#daemon.call('GET', `/maps/${name}`),
       this.#daemon.call('GET', `/maps/${name}/handlers/${handler}`),
@@ -90,7 +91,8 @@ export class Monitor {
       drains: counters.drains,
       wakeups: counters.wakeups_sent,
       oldestMs: map.oldest_age_ms ?? 0,
-      file: { path: state.path, bytes: state.bytes, rotations: state.rotations },
+      // The daemon names it below its data directory: whoever looks sits elsewhere.
+      file: { path: join(dataDir, state.path), bytes: state.bytes, rotations: state.rotations },
       producers: this.#producerLines(now, blockedFrames(metrics, name), map.producers_waiting > 0),
     };
   }

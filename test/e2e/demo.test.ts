@@ -117,6 +117,9 @@ describe('npm run demo', () => {
           expect(Math.abs(Number(time) - Date.now())).toBeLessThan(RUN_TIMEOUT_MS);
       }
       expect(demo.output.stderr).toMatch(/fill +\d+ %/);
+      // The file that it names is where it says, wherever the reader sits.
+      const [, named] = /NDJSON in (.+)/.exec(demo.output.stderr)!;
+      expect(ndjsonFiles()).toContain(named);
     },
     RUN_TIMEOUT_MS,
   );
