@@ -240,3 +240,12 @@ describe('token', () => {
     expect(stderr).toMatch(message);
   });
 });
+
+describe.each([['inspect'], ['migrate', 'orders', '--max-entries', '4096']])('%s', (command, ...rest) => {
+  it('says what to give when nothing is at the path', async () => {
+    const path = join(directory, 'dat');
+    const { code, stdout, stderr } = await run([command, path, ...rest]);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(`there is nothing at ${path}\nGive the data_dir of a daemon`);
+  });
+});

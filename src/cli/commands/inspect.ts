@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { inspectJournals, type JournalReport, type UnreadableJournal } from '../../server/journal/inspect.js';
 import { CliError, type CliIo } from '../cli-io.js';
+import { missingPath } from '../missing-path.js';
 
 const DEFAULT_LIMIT = 10;
 
@@ -16,7 +17,9 @@ export function addInspectCommand(program: Command, io: CliIo): void {
     .option('--limit <records>', 'Records to list of each journal.', toLimit, DEFAULT_LIMIT)
     .action(async (path: string, options: { json: boolean; limit: number }) => {
       const reports = await inspectJournals(path, options.limit).catch((error: unknown) => {
-        throw new CliError(error instanceof Error ? error.message : String(error));
+        throw (
+          missingPath(path, error) ?? new CliError(error instanceof Error ? error.message : String(error))
+        );
       });
       if (options.json) io.stdout(`${JSON.stringify(reports.map(toJson), null, 2)}\n`);
       else if (reports.length === 0) io.stdout(`no journals in ${path}\n`);

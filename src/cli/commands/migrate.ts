@@ -3,6 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { RingbufdError } from '../../server/errors.js';
 import { migrateJournal } from '../../server/journal/migrate.js';
 import { CliError, type CliIo } from '../cli-io.js';
+import { missingPath } from '../missing-path.js';
 
 const LARGEST = 2 ** 30;
 
@@ -24,7 +25,10 @@ export function addMigrateCommand(program: Command, io: CliIo): void {
         found,
         kept: inRegistry,
       } = await migrateJournal(directory, map, options.maxEntries).catch((error: unknown) => {
-        if (error instanceof RingbufdError) throw new CliError(error.detail, error.advice);
+        if (error instanceof RingbufdError) {
+          const missing = error.key === 'DATA_DIR_UNUSABLE' ? missingPath(directory, error.cause) : undefined;
+          throw missing ?? new CliError(error.detail, error.advice);
+        }
         throw new CliError(error instanceof Error ? error.message : String(error));
       });
       const kept = `${found.buffered.samples} samples and ${found.producers.length} producers kept`;
