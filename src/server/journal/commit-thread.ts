@@ -13,8 +13,13 @@ interface Pending {
 
 /** What is committed through the thread, until it is closed. */
 export interface ThreadCommitter extends Committer {
-  /** The thread forgets the file. Not while a commit is under way. */
-  close(): void;
+  /**
+   * The thread forgets the file. Not while a commit is under way. Whoever comes later is refused here: what the thread
+   * throws ends it, and with it the commits of all other files.
+   * @returns once the thread is through with all that it was told before: the descriptor may be closed, and its number be
+   *   given to another file
+   */
+  close(): Promise<void>;
 }
 
 /**
@@ -23,7 +28,7 @@ export interface ThreadCommitter extends Committer {
  */
 export class CommitThread {
   readonly #worker: Worker;
-  /** Commits under way, by file. */
+  /** Commits that are under way, and files that are being closed, by file. */
   readonly #pending = new Map<number, Pending>();
   #files = 0;
   /** Why the thread has ended. */
@@ -53,6 +58,7 @@ export class CommitThread {
   open(fd: number, kind: CommitFile): ThreadCommitter {
     const file = this.#files++;
     let sent: ArrayBufferLike | undefined;
+    let isClosed = false;
     this.#post({ type: 'open', file, fd, kind });
     const show = (ring: UserRing): void => {
       if (ring.buffer === sent) return;
@@ -61,14 +67,19 @@ export class CommitThread {
     };
     return {
       ahead: (start, end, ring) => {
+        if (isClosed) return;
         show(ring);
         this.#post({ type: 'ahead', file, start, end });
       },
       commit: async (plan, ring) => {
+        if (isClosed) throw new Error('the journal is closed');
         show(ring);
         await this.#commit(file, plan);
       },
-      close: () => this.#post({ type: 'close', file }),
+      close: () => {
+        isClosed = true;
+        return this.#forget(file);
+      },
     };
   }
 
@@ -85,6 +96,15 @@ export class CommitThread {
       }
       this.#pending.set(file, { resolve, reject });
       this.#post({ type: 'commit', file, plan });
+    });
+  }
+
+  #forget(file: number): Promise<void> {
+    if (this.#ended !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      // A thread that has ended is through with the file, too.
+      this.#pending.set(file, { resolve, reject: () => resolve() });
+      this.#post({ type: 'close', file });
     });
   }
 

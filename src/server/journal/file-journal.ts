@@ -60,7 +60,7 @@ export class FileJournal implements Journal {
   #dirty = false;
   #scheduled = false;
   #running: Promise<void> | undefined;
-  #closing = false;
+  #closing: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
   #current: Waiter[] = [];
   #next: Waiter[] = [];
@@ -140,9 +140,11 @@ export class FileJournal implements Journal {
     return new Promise((resolve, reject) => list.push({ resolve, reject }));
   }
 
-  async close(): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#options.pauses.hurry();
     try {
       this.#start();
@@ -211,7 +213,7 @@ export class FileJournal implements Journal {
         if (classifyFailure(error) !== 'ENOSPC') throw error;
         if (tries === 1) host.failed('ENOSPC', error);
         // Who closes cannot wait for somebody to free the disk.
-        if (this.#closing && tries > 1) throw error;
+        if (this.#closing !== undefined && tries > 1) throw error;
         await pauses.pause();
       }
     }

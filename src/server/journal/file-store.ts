@@ -95,9 +95,10 @@ export class FileStore implements JournalStore {
       committer,
       pauses: new Pauses(this.#options.clock),
       close: async () => {
-        this.#open.delete(journal);
-        committer.close();
+        // Not before: the thread may have writes of it in line.
+        await committer.close();
         await file.close();
+        this.#open.delete(journal);
       },
     });
     this.#open.add(journal);

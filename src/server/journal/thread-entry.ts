@@ -61,7 +61,9 @@ port.on('message', (request: ThreadRequest) => {
       void commit(request);
       break;
     case 'close':
+      // All that was told before is written: only a commit takes longer than its message, and none is under way.
       files.delete(request.file);
+      answer({ file: request.file });
       break;
   }
 });

@@ -11,7 +11,7 @@ export type ThreadRequest =
   | { readonly type: 'ahead'; readonly file: number; readonly start: bigint; readonly end: bigint }
   /** Carried out on the ring. Answered by a {@link ThreadAnswer}; one for each file at a time. */
   | { readonly type: 'commit'; readonly file: number; readonly plan: CommitPlan }
-  /** Nothing follows for this file. Its descriptor is not the thread's to close. */
+  /** Nothing follows for this file. Answered; from then on its descriptor may be closed, which is not the thread's to do. */
   | { readonly type: 'close'; readonly file: number };
 
 export interface ThreadAnswer {

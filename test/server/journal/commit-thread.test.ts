@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { CommitPlanner } from '../../../src/server/journal/commit-plan.js';
 import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
 import { CommitThread } from '../../../src/server/journal/commit-thread.js';
 import { classifyFailure, SyncFailed } from '../../../src/server/journal/failure.js';
+import { dataAt } from '../../../src/server/journal/layout.js';
 import { emptyFile, recoverFrom } from '../../support/journal-rig.js';
 import { modelOf } from '../../support/power-loss.js';
 import { RecordingFile } from '../../support/simulated-disk.js';
@@ -80,7 +82,7 @@ describe('a commit in the thread', () => {
     output(3);
     await committer.commit(plan(), ring);
     expect(await valuesIn(file)).toEqual([1, 2, 3]);
-    committer.close();
+    await committer.close();
   });
 
   it('follows a ring that was moved', async () => {
@@ -126,6 +128,32 @@ describe('a commit in the thread', () => {
     expect(classifyFailure(await first)).toBe('EIO');
     output(2);
     await expect(committer.commit(plan(), ring)).rejects.toThrow('has ended');
+  });
+
+  it('is refused once its file is closed, and the commits of other files go on', async () => {
+    const file = await newFile();
+    const { ring, planner, output, plan } = await newMap();
+    const closed = thread.open(file.fd, kind);
+    await closed.close();
+    output(1);
+    closed.ahead(planner.end, ring.producerPosition, ring);
+    await expect(closed.commit(plan(), ring)).rejects.toThrow('is closed');
+    const other = await newMap();
+    other.output(2);
+    await thread.open(file.fd, kind).commit(other.plan(), other.ring);
+    expect(await valuesIn(file)).toEqual([2]);
+  });
+
+  it('writes nothing into a file any more once that is closed', async () => {
+    const file = await newFile();
+    const { ring, planner, output } = await newMap();
+    const committer = thread.open(file.fd, kind);
+    output(7);
+    committer.ahead(planner.end, ring.producerPosition, ring);
+    await committer.close();
+    const payload = new Uint8Array(500);
+    readSync(file.fd, payload, 0, payload.length, dataAt(tableBytes) + 8);
+    expect(payload).toEqual(new Uint8Array(500).fill(7));
   });
 
   it('is refused for a ring that the thread cannot see', async () => {

@@ -134,6 +134,15 @@ describe.each(['written', 'synced'] as const)('a file journal of durability %s',
     expect(file.closed).toBe(true);
   });
 
+  it('is closed once, and whoever closes it again waits for that, too', async () => {
+    const { rig, file, header } = await newRig(durability);
+    rig.output('a', [bytesOf(10, 1)]);
+    const first = rig.journal.close();
+    await rig.journal.close();
+    expect((await reopened(file, header)).state).toEqual(rig.state);
+    await first;
+  });
+
   it('commits what is left when it is closed', async () => {
     const { rig, file, header } = await newRig(durability);
     rig.output('a', [bytesOf(100, 1)]);
