@@ -122,7 +122,8 @@ export class MapIntake {
       store: (run, records) => {
         held -= run.length;
         this.#waiting.letGo(run.length);
-        this.store(run, records);
+        // The map was deleted while the drain that emits went on: this is gone with it.
+        if (!this.#closed) this.store(run, records);
       },
       settle: () => {
         this.#waiting.letGo(held);
