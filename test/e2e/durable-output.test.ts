@@ -1,16 +1,11 @@
 /** The SDK on a journalled map: output() resolves behind the commit, and kill -9 neither loses nor doubles anything. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type RingbufProducer } from '../../src/client/index.js';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
+import { useDaemonLives } from '../support/daemon-lives.js';
 import { MAIN } from '../support/daemon-process.js';
 import { JournalStoreDouble } from '../support/journal-double.js';
-import { RestClient } from '../support/rest.js';
 import { until } from '../support/until.js';
 
 describe('output() on a journalled map', () => {
@@ -52,40 +47,15 @@ if (!existsSync(MAIN))
 describe.skipIf(!existsSync(MAIN))('the SDK over kill -9 of the daemon', () => {
   const ROUNDS = 2;
   const OUTPUTS_PER_ROUND = 100;
-  let dataDir: string;
-  let children: ChildProcess[];
-
-  beforeEach(() => {
-    dataDir = mkdtempSync(join(tmpdir(), 'ringbufd-durable-'));
-    children = [];
-  });
-  afterEach(() => {
-    for (const child of children) child.kill('SIGKILL');
-    rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
-  });
-
-  async function start(listen: string): Promise<{ url: string; kill: () => Promise<unknown> }> {
-    const child = spawn(process.execPath, [MAIN, 'serve', '--listen', listen, '--data-dir', dataDir], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    children.push(child);
-    const exited = once(child, 'exit');
-    const [line] = (await Promise.race([
-      once(createInterface(child.stdout), 'line'),
-      exited.then(() => Promise.reject(new Error('the daemon ended'))),
-    ])) as [string];
-    const { url } = JSON.parse(line) as { url: string };
-    return { url, kill: () => (child.kill('SIGKILL'), exited) };
-  }
+  const lives = useDaemonLives();
 
   it.each(['written', 'synced'] as const)(
     'resumes on a %s map: each sample is there once, in order',
     async (durability) => {
-      let daemon = await start('127.0.0.1:0');
-      const { url } = daemon;
-      let rest = new RestClient(url);
-      await rest.createMap('m', { max_entries: 65_536, durability });
-      const { incarnation } = await rest.showMap('m');
+      let life = await lives.start();
+      const { url } = life;
+      await life.rest.createMap('m', { max_entries: 65_536, durability });
+      const { incarnation } = await life.rest.showMap('m');
       const producer = await connect({
         url,
         map: 'm',
@@ -101,24 +71,21 @@ describe.skipIf(!existsSync(MAIN))('the SDK over kill -9 of the daemon', () => {
         await outputs.at(-1);
         // On their way when the daemon dies: stored, acknowledged, or neither.
         send(OUTPUTS_PER_ROUND / 2);
-        await rest.close();
-        await daemon.kill();
-        daemon = await start(new URL(url).host);
-        rest = new RestClient(url);
+        await life.kill();
+        life = await lives.start(new URL(url).host);
       }
       await Promise.all(outputs);
       await producer.close();
       const count = ROUNDS * OUTPUTS_PER_ROUND;
-      expect((await rest.showMap('m')).incarnation).toBe(incarnation);
-      expect(await rest.drainSamples('m')).toEqual(
+      expect((await life.rest.showMap('m')).incarnation).toBe(incarnation);
+      expect(await life.rest.drainSamples('m')).toEqual(
         Array.from({ length: count }, (_, number) => Buffer.from(`sample ${number}`).toString('hex')),
       );
-      expect(await rest.expect(200, 'GET', '/v1/maps/m/ledger')).toMatchObject({
+      expect(await life.rest.expect(200, 'GET', '/v1/maps/m/ledger')).toMatchObject({
         holds: true,
         accepted: { samples: count },
         drained: { samples: count },
       });
-      await rest.close();
     },
     120_000,
   );

@@ -1,15 +1,11 @@
 /** What the `file` handler has after kill -9 in the middle of drains: each acknowledged sample, once, in order. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.js';
+import { useDaemonLives } from '../support/daemon-lives.js';
 import { MAIN } from '../support/daemon-process.js';
-import { RestClient } from '../support/rest.js';
 import { until } from '../support/until.js';
 
 const LIVES = 3;
@@ -22,41 +18,8 @@ if (!existsSync(MAIN))
   });
 
 describe.skipIf(!existsSync(MAIN))('the file handler over kill -9', () => {
-  let dataDir: string;
-  let children: ChildProcess[];
-
-  beforeEach(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), 'ringbufd-file-kill-'));
-    children = [];
-  });
-  afterEach(async () => {
-    for (const child of children) child.kill('SIGKILL');
-    await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
-  });
-
-  async function start(): Promise<{ url: string; rest: RestClient; kill: () => Promise<void> }> {
-    const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir];
-    const child = spawn(process.execPath, [MAIN, ...args, '--limits-max-event-loop-delay-ms', '0'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    children.push(child);
-    const exited = once(child, 'exit');
-    const [line] = (await Promise.race([
-      once(createInterface(child.stdout), 'line'),
-      exited.then(() => Promise.reject(new Error('the daemon ended'))),
-    ])) as [string];
-    const { url } = JSON.parse(line) as { url: string };
-    const rest = new RestClient(url);
-    return {
-      url,
-      rest,
-      async kill() {
-        child.kill('SIGKILL');
-        await exited;
-        await rest.close();
-      },
-    };
-  }
+  const lives = useDaemonLives();
+  const start = () => lives.start(undefined, ['--limits-max-event-loop-delay-ms', '0']);
 
   it.each(['written', 'synced'])(
     'has what a %s map acknowledged, once and in order',
@@ -86,12 +49,11 @@ describe.skipIf(!existsSync(MAIN))('the file handler over kill -9', () => {
         'everything is drained',
         PATIENCE_MS,
       );
-      const text = await readFile(join(dataDir, 'out', 'kept', 'out.ndjson'), 'utf8');
+      const text = await readFile(join(lives.dataDir, 'out', 'kept', 'out.ndjson'), 'utf8');
       const lines = text.trimEnd().split('\n');
       expect(lines.map((line) => (JSON.parse(line) as { sample: string }).sample)).toEqual(
         Array.from({ length: LIVES * SAMPLES_PER_LIFE }, (_, number) => `sample ${number}`),
       );
-      await daemon.kill();
     },
     2 * PATIENCE_MS,
   );

@@ -14,30 +14,50 @@ export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url)
 /** Characters kept of what the daemon says on standard error. */
 const MAX_LOG_CHARS = 200_000;
 
+/** The real daemon, ready. */
+export interface LaunchedDaemon {
+  readonly child: ChildProcess;
+  /** Its exit code, null when a signal ended it; and that signal. */
+  readonly exited: Promise<[number | null, NodeJS.Signals | null]>;
+  readonly url: string;
+  /** Maps that it had when it was ready. */
+  readonly maps: number;
+  /** The end of what it has logged. */
+  readonly log: () => string;
+}
+
+/**
+ * Starts the built daemon and waits until it is ready.
+ * @param args of `serve`
+ * @throws Error with its log when it ends instead
+ */
+export async function launch(args: readonly string[]): Promise<LaunchedDaemon> {
+  const child = spawn(process.execPath, [MAIN, 'serve', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = once(child, 'exit') as LaunchedDaemon['exited'];
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-MAX_LOG_CHARS)));
+  const [line] = (await Promise.race([
+    once(createInterface(child.stdout), 'line'),
+    exited.then(() => Promise.reject(new Error(`the daemon ended: ${log}`))),
+  ])) as [string];
+  const { url, maps } = JSON.parse(line) as { url: string; maps: number };
+  return { child, exited, url, maps, log: () => log };
+}
+
 /** The real daemon as a process of its own, with a folder of its own. */
 export class DaemonProcess {
   readonly url: string;
   readonly rest: RestClient;
   readonly folder: string;
   readonly handlersDir: string;
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown[]>;
-  readonly #log: () => string;
+  readonly #process: LaunchedDaemon;
 
-  private constructor(
-    url: string,
-    folder: string,
-    child: ChildProcess,
-    exited: Promise<unknown[]>,
-    log: () => string,
-  ) {
-    this.url = url;
+  private constructor(folder: string, launched: LaunchedDaemon) {
+    this.url = launched.url;
     this.folder = folder;
     this.handlersDir = join(folder, 'handlers');
-    this.rest = new RestClient(url);
-    this.#child = child;
-    this.#exited = exited;
-    this.#log = log;
+    this.rest = new RestClient(launched.url);
+    this.#process = launched;
   }
 
   /**
@@ -60,46 +80,36 @@ export class DaemonProcess {
       limits: { max_peek_samples: 1_000_000, max_event_loop_delay_ms: 0, ...(limits as object) },
     };
     writeFileSync(file, stringify(whole));
-    const child = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const exited = once(child, 'exit');
-    let log = '';
-    child.stderr.on('data', (chunk: Buffer) => (log = (log + chunk.toString()).slice(-MAX_LOG_CHARS)));
-    const [line] = (await Promise.race([
-      once(createInterface(child.stdout), 'line'),
-      exited.then(() => Promise.reject(new Error(`the daemon ended: ${log}`))),
-    ])) as [string];
-    const { url } = JSON.parse(line) as { url: string };
-    return new DaemonProcess(url, folder, child, exited, () => log);
+    return new DaemonProcess(folder, await launch(['--config', file]));
   }
 
   get pid(): number {
-    return this.#child.pid!;
+    return this.#process.child.pid!;
   }
 
   /** The end of what the daemon has logged. */
   get log(): string {
-    return this.#log();
+    return this.#process.log();
   }
 
   get alive(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    const { exitCode, signalCode } = this.#process.child;
+    return exitCode === null && signalCode === null;
   }
 
   /** Ends it as an operator does; returns its exit code. */
   async stop(): Promise<number | null> {
     await this.rest.close();
-    this.#child.kill('SIGTERM');
-    const [code] = (await this.#exited) as [number | null];
+    this.#process.child.kill('SIGTERM');
+    const [code] = await this.#process.exited;
     return code;
   }
 
   /** For the end of a test: whatever state it is in, nothing of it is left. */
   async destroy(): Promise<void> {
     await this.rest.close();
-    this.#child.kill('SIGKILL');
-    await this.#exited;
+    this.#process.child.kill('SIGKILL');
+    await this.#process.exited;
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
