@@ -96,8 +96,8 @@ const peek = [
 
 const NEXT = 'consumerLow = (before + ((length + ROUND_UP) & ~7)) | 0;';
 const RELEASE_IN_DRAIN = 'else words[CONSUMER] = consumerLow;\n        drained++;';
-const READY = '(((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;';
-const PLAIN = 'managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;';
+const READY = '(((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[producerWord]! - consumerLow) >>> 0;';
+const PLAIN = 'managed && !shared && size <= LARGEST_PLAIN;';
 const CARRY_IN_DRAIN = 'if (consumerLow >>> 0 < before >>> 0) ';
 const LIMIT = 'while (drained + discarded < turns) {';
 const COUNT_AND_END = 'report.discarded = discarded;\n    this.end(flags);';
