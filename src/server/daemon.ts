@@ -166,10 +166,13 @@ function assemble(config: Config, options: DaemonOptions, lock: DirectoryLock): 
         scheduler.flush();
         await finishDrains(daemon, graceMs);
         scheduler.stop();
-        for (const map of maps) await closeMap(map, logger);
-        await maps.close();
+        // One that cannot be closed as it should must not cost the others what they hold.
+        const failures: unknown[] = [];
+        for (const map of maps) await closeMap(map, logger).catch((error: unknown) => failures.push(error));
+        await maps.close().catch((error: unknown) => failures.push(error));
         heartbeat.stop();
         events.close();
+        if (failures.length > 0) throw failures[0];
       } finally {
         await kept.settled();
         await lock.release();

@@ -339,9 +339,15 @@ export class HostedMap {
     for (const connection of [...this.connections]) connection.disconnect(key);
     this.intake.close();
     this.#observer.closed(this);
-    await this.#shadows.close();
-    await this.handlers.close();
-    await this.journal?.close();
+    try {
+      await this.#shadows.close();
+      await this.handlers.close();
+    } finally {
+      // What a full disk does not take any more goes with a map that was deleted.
+      await this.journal?.close().catch((error: unknown) => {
+        if (key === 'SHUTTING_DOWN') throw error;
+      });
+    }
   }
 
   #journalled(): JournalledMap {

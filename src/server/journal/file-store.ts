@@ -113,11 +113,9 @@ export class FileStore implements JournalStore {
   }
 
   async close(): Promise<void> {
-    try {
-      for (const journal of [...this.#open]) await journal.close();
-    } finally {
-      await this.#thread?.close();
-    }
+    const closed = await Promise.allSettled([...this.#open].map(async (journal) => journal.close()));
+    await this.#thread?.close();
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
   /** @param makeWay called before the new file takes its place */

@@ -42,19 +42,22 @@ const map = { maxEntries: 4096, durability: 'synced', incarnation: 'first' } as 
 const ringFile = (): string => join(directory, 'journal', 'm.ring');
 
 /** A host that only outputs. */
-function attach(journal: Journal, maxEntries = 4096) {
+function attach(journal: Journal, maxEntries = 4096, onSnapshot: () => void = () => {}) {
   const ring = createUserRing({ maxEntries }, { mode: 'managed', shared: true });
   const producer = new Producer(ring);
   const host: JournalHost = {
     ring,
-    snapshot: () => ({
-      producerPos: ring.producerPosition,
-      consumerPos: ring.consumerPosition,
-      producers: [],
-      forgotten: [],
-      counters: NO_COUNTERS,
-      runs: [],
-    }),
+    snapshot: () => {
+      onSnapshot();
+      return {
+        producerPos: ring.producerPosition,
+        consumerPos: ring.consumerPosition,
+        producers: [],
+        forgotten: [],
+        counters: NO_COUNTERS,
+        runs: [],
+      };
+    },
     durable: () => {},
     failed: (errno, error) => {
       throw new Error(errno, { cause: error });
@@ -96,6 +99,21 @@ describe('the file store', () => {
     expect((await stat(ringFile())).size).toBe(before.size);
     const tables = 4 * tableBytesFor(16);
     expect(before.blocks * 512).toBeGreaterThanOrEqual(before.size - tables);
+  });
+
+  it('closes every journal, also behind one that cannot commit what is left', async () => {
+    const store = await openStore();
+    const failing = await store.open('a', map);
+    attach(failing, map.maxEntries, () => {
+      throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+    });
+    const journal = await store.open('m', map);
+    const { producer } = attach(journal);
+    producer.output(new Uint8Array([1]));
+    for (const changed of [failing, journal]) changed.changed();
+    await expect(closeStore(store)).rejects.toThrow('no room');
+    const again = await openStore();
+    expect(attach(await again.open('m', map)).found).toMatchObject({ producerPos: 16n });
   });
 
   it('keeps nothing of a map of durability memory', async () => {

@@ -1,0 +1,28 @@
+/** Maps that go while the disk has no room for what their journals would still write. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { startDaemon, type TestDaemon } from '../support/daemon.js';
+import { JournalStoreDouble } from '../support/journal-double.js';
+
+let journals: JournalStoreDouble;
+let daemon: TestDaemon;
+
+beforeEach(async () => {
+  journals = new JournalStoreDouble();
+  daemon = await startDaemon({}, { journals });
+  for (const map of ['a', 'b'])
+    await daemon.rest.expect(201, 'PUT', `/v1/maps/${map}`, { max_entries: 4096, durability: 'written' });
+  journals.of('a').close = () => Promise.reject(Object.assign(new Error('no room'), { code: 'ENOSPC' }));
+});
+afterEach(async () => {
+  await daemon.close();
+});
+
+it('a map that is deleted takes its journal with it', async () => {
+  await daemon.rest.expect(204, 'DELETE', '/v1/maps/a');
+  expect([...journals.journals.keys()]).toEqual(['b']);
+});
+
+it('a daemon that ends closes all others, and says what went wrong', async () => {
+  await expect(daemon.app.daemon.close(0)).rejects.toThrow('no room');
+  expect(journals.of('b').closed).toBe(true);
+});
