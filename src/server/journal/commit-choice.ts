@@ -22,6 +22,12 @@ export type OnProgress = (phase: 'reading' | 'verifying', done: number, total: n
 /** Bytes of one read: what a slow disk takes a fraction of a second for. */
 const READ_BYTES = 8 * 1024 * 1024;
 
+/**
+ * Numbers behind the newest commit that may have been used in vain: each loss of power can cost two. What is further away
+ * is a flipped bit, and would use up numbers for nothing.
+ */
+const MOST_NUMBERS_LOST = 1024;
+
 /** A stretch of records, as the scan of the chosen commit found it. */
 export interface ScannedRecord {
   readonly offset: number;
@@ -78,7 +84,7 @@ export async function chooseCommit(
     newest.durability === 'written' ||
     decodeSeal(await readPadded(file, sealAt(newest.number), SECTOR_BYTES)) === newest.number;
   const unfinished = torn.filter(
-    ({ number }) => number > newest.number && number < newest.number + COMMIT_SLOTS,
+    ({ number }) => number > newest.number && number < newest.number + MOST_NUMBERS_LOST,
   );
   const tornAt = unfinished.map(({ at }) => at);
   const newestNumber = Math.max(newest.number, ...unfinished.map(({ number }) => number));

@@ -135,12 +135,17 @@ export interface TornCopy {
 }
 
 export function tornCopies(slot: Uint8Array): TornCopy[] {
-  return [0, ...COMMIT_SIZES].flatMap((at) => {
-    const view = new DataView(slot.buffer, slot.byteOffset + at);
-    const isTorn =
-      view.getUint32(commit.magic, true) === COMMIT_MAGIC && decodeCommit(slot.subarray(at)) === undefined;
-    return isTorn ? [{ at, number: Number(view.getBigUint64(commit.number, true)) }] : [];
-  });
+  const view = new DataView(slot.buffer, slot.byteOffset, slot.byteLength);
+  const torn: TornCopy[] = [];
+  /** What lies in a copy that verifies is not the start of another one, whatever it looks like. */
+  let wholeUntil = 0;
+  for (const at of [0, ...COMMIT_SIZES]) {
+    if (at < wholeUntil || view.getUint32(at + commit.magic, true) !== COMMIT_MAGIC) continue;
+    if (decodeCommit(slot.subarray(at)) === undefined)
+      torn.push({ at, number: Number(view.getBigUint64(at + commit.number, true)) });
+    else wholeUntil = at + view.getUint32(at + commit.length, true);
+  }
+  return torn;
 }
 
 function decodeCommit(bytes: Uint8Array): ReadCommit | undefined {

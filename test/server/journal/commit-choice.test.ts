@@ -140,6 +140,26 @@ describe('the commit that a journal goes on from', () => {
     expect(next.before.subarray(record.at, record.at + SECTOR_BYTES)).toEqual(new Uint8Array(SECTOR_BYTES));
   });
 
+  it('is never one of those, however many losses of power have each left a first sector', async () => {
+    const { header, two } = await oneAndTwo();
+    let image = two.after;
+    const numbers: number[] = [];
+    let tornAt: number | undefined;
+    for (let life = 0; life < 10; life++) {
+      const { before, writes } = await commitOn(image, header, (rig) => {
+        for (const id of ['a', 'b', 'c', 'd']) rig.output(id, []);
+      });
+      if (tornAt !== undefined)
+        expect(before.subarray(tornAt, tornAt + SECTOR_BYTES)).toEqual(new Uint8Array(SECTOR_BYTES));
+      const record = writes.find(({ at }) => isCommit(at))!;
+      tornAt = record.at;
+      numbers.push(Number(new DataView(record.bytes.buffer, record.bytes.byteOffset).getBigUint64(8, true)));
+      image = before.slice();
+      image.set(record.bytes.subarray(0, SECTOR_BYTES), record.at);
+    }
+    expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
   it('is not erased for a flipped bit in the number of one of its copies', async () => {
     const { header, one } = await oneAndTwo();
     const last = one.writes.filter(({ at }) => isCommit(at)).at(-1)!;
