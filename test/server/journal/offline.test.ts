@@ -151,7 +151,7 @@ describe('ringbufd inspect', () => {
       code: 1,
       stdout: expect.stringContaining('this is not a journal') as string,
     });
-    expect((await run(['inspect', join(directory, 'nothing')])).stderr).toContain('ENOENT');
+    expect((await run(['inspect', join(directory, 'nothing')])).stderr).toContain('there is nothing at');
     await rm(file);
     expect(await run(['inspect', directory])).toMatchObject({
       code: 0,
