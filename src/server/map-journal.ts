@@ -181,9 +181,18 @@ export class MapJournal implements JournalHost {
     });
   }
 
-  /** Commits what is left, and lets go of the file. */
-  close(): Promise<void> {
-    return this.#journal.close();
+  /**
+   * Commits what is left, and lets go of the file. When that is not to be had, whoever waits for it is told.
+   * @throws what {@link Journal.close} throws
+   */
+  async close(): Promise<void> {
+    try {
+      await this.#journal.close();
+    } catch (error) {
+      this.#state = 'failed';
+      for (const waiter of this.#takeWaiters()) waiter.failed?.();
+      throw error;
+    }
   }
 
   /** Called by the journal, never from inside a call to it. */
@@ -230,24 +239,33 @@ export class MapJournal implements JournalHost {
 
   failed(errno: 'ENOSPC' | 'EIO', error: unknown): void {
     const { map, logger } = this.#deps;
-    const waiters = [...this.#inFlight.flatMap((cohort) => cohort.waiters), ...this.#waiters];
     if (errno === 'ENOSPC') {
       if (this.#state !== 'ok') return;
       this.#state = 'full';
       logger.warn({ map, err: error }, 'the journal has no room: the map takes nothing until there is');
-      for (const waiter of waiters) waiter.full?.();
+      for (const waiter of this.#allWaiters) waiter.full?.();
       return;
     }
     if (this.#state === 'failed') return;
     this.#state = 'failed';
-    this.#inFlight = [];
-    this.#waiters = [];
+    const waiters = this.#takeWaiters();
     logger.error(
       { map, err: error },
       'the journal failed: the map is read-only until the daemon is started anew',
     );
     for (const waiter of waiters) waiter.failed?.();
     this.#map?.failed();
+  }
+
+  get #allWaiters(): CommitWaiter[] {
+    return [...this.#inFlight.flatMap((cohort) => cohort.waiters), ...this.#waiters];
+  }
+
+  #takeWaiters(): CommitWaiter[] {
+    const waiters = this.#allWaiters;
+    this.#inFlight = [];
+    this.#waiters = [];
+    return waiters;
   }
 
   /** Anonymous producers end with their connection: nothing of them is kept. */

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
 import { JournalStoreDouble } from '../support/journal-double.js';
+import { until } from '../support/until.js';
 
 let journals: JournalStoreDouble;
 let daemon: TestDaemon;
@@ -25,4 +26,14 @@ it('a map that is deleted takes its journal with it', async () => {
 it('a daemon that ends closes all others, and says what went wrong', async () => {
   await expect(daemon.app.daemon.close(0)).rejects.toThrow('no room');
   expect(journals.of('b').closed).toBe(true);
+});
+
+it('whoever waits for a map that is deleted hears that what it waits for is not kept', async () => {
+  journals.of('a').manual = true;
+  const stored = daemon.rest.send('POST', '/v1/maps/a/samples', 'x', {
+    'content-type': 'application/octet-stream',
+  });
+  await until(async () => (await daemon.rest.showMap('a')).counters.accepted_samples === 1, 'the sample');
+  await daemon.rest.expect(204, 'DELETE', '/v1/maps/a');
+  expect(await stored).toMatchObject({ status: 500, body: { code: 'RINGBUFD_ERR_JOURNAL_FAILED' } });
 });
