@@ -74,7 +74,10 @@ export class MapDrains {
   readonly #books: ReleaseBooks;
   readonly #deadLetters: DeadLetters;
   readonly #trouble: DrainTrouble;
-  /** A drain in a thread, from its beginning to its end: nothing in between is a checkpoint. */
+  /**
+   * A drain in a thread, from its beginning until what it has emitted is durable: nothing in between is a checkpoint, nor
+   * does another drain begin, whose checkpoint would forget what is not safe yet.
+   */
   #inThread = false;
   /**
    * A map that a thread has put samples into failed before they were durable. What they came from stays in the journal of
@@ -96,7 +99,7 @@ export class MapDrains {
   }
 
   get busy(): boolean {
-    return this.#consumer.busy || this.#checkpointing;
+    return this.#consumer.busy || this.#inThread || this.#checkpointing;
   }
 
   /** Number of the last drain. */

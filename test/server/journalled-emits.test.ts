@@ -111,6 +111,23 @@ describe('a sample that its handler passed on into a map with a journal', { time
     expect(await accepted('out')).toBe(3);
   });
 
+  it('is not forgotten by another drain while that journal has no room: the first one is not over', async () => {
+    const { answer } = await emitting();
+    journals.of('out').fault = 'ENOSPC';
+    journals.of('out').commit();
+    expect(await store('b')).toMatchObject({ status: 200 });
+    expect(await daemon.rest.expect(200, 'GET', '/v1/maps/out')).toMatchObject({ journal: 'full' });
+    expect(await daemon.rest.expect(200, 'GET', '/v1/maps/in')).toMatchObject({ draining: true });
+    expect(await drain('count')).toMatchObject({ status: 409, body: { errno: 'EBUSY' } });
+    expect(await freed()).toBe('0');
+    journals.of('out').fault = undefined;
+    journals.of('out').manual = false;
+    journals.of('out').commit();
+    expect(await answer).toMatchObject({ status: 200, body: { drained: 1 } });
+    expect(await drain('count')).toMatchObject({ status: 200, body: { drained: 1 } });
+    expect(await daemon.rest.expect(200, 'GET', '/v1/maps/in/ledger')).toMatchObject({ holds: true });
+  });
+
   it('comes again after a restart when that journal failed, whoever asks for it before', async () => {
     const { answer } = await emitting();
     journals.of('out').fault = 'EIO';
