@@ -16,7 +16,7 @@ const HANDLER = { kind: 'count', config: {}, trigger: { mode: 'manual' } };
 
 /** What the clients of a round leave behind is cleared away before the next one: it is not the daemon's time. */
 setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+const collectGarbage = runInNewContext('gc') as (options: { type: 'minor' }) => void;
 
 /** What one waiter goes through in a round. */
 interface Waiter {
@@ -70,7 +70,7 @@ export async function measureWakeups(
     await forAll(waiters, Op.ERROR, (waiter) =>
       waiter.connection.send({ op: Op.OUTPUT, seq: ++waiter.seq, atomic: false, resend: false, run }),
     );
-    collectGarbage();
+    collectGarbage({ type: 'minor' });
     const wokenAt: number[] = [];
     const acceptedAt: number[] = [];
     const resend = ({ connection, seq }: Waiter): void =>
