@@ -11,6 +11,7 @@ import {
   DATA_WORD,
   DISCARD_MASK,
   DYNPTR_MAX_SIZE,
+  PRODUCER_POS_WORD,
   recordSize,
 } from './layout.js';
 import { peek } from './peek.js';
@@ -23,6 +24,7 @@ import { isValidDrainFlags, shouldWake } from './wakeup.js';
 const HEADER = BPF_RINGBUF_HDR_SZ;
 const CONSUMER = CONSUMER_POS_WORD;
 const CONSUMER_HIGH = CONSUMER_POS_WORD + 1;
+const PRODUCER = PRODUCER_POS_WORD;
 const DATA = DATA_WORD;
 const DISCARD = DISCARD_MASK;
 /**
@@ -130,7 +132,10 @@ export class Consumer {
     const mask = size - 1;
     // A managed ring's producer position is sound, and without another thread nothing is to be synchronized: what is
     // left of peek for an ordinary record is one comparison.
-    const plain = managed && !shared && size <= LARGEST_PLAIN;
+    const sound = managed && !shared && size <= LARGEST_PLAIN;
+    const plain = sound && producerWord === PRODUCER;
+    // Nobody publishes during a drain; should somebody, peek finds it.
+    const published = sound ? words[producerWord]! : 0;
     const dynptr = this.#dynptr;
     let consumerLow = words[CONSUMER]!;
     let drained = 0;
@@ -140,8 +145,9 @@ export class Consumer {
     try {
       while (drained + discarded < turns) {
         let length = words[DATA + ((consumerLow & mask) >> 2)]!;
-        const isReady =
-          plain && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[producerWord]! - consumerLow) >>> 0;
+        const isReady = plain
+          ? (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0
+          : sound && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (published - consumerLow) >>> 0;
         if (!isReady) {
           length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
           if (length >= DISCARD) {

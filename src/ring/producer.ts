@@ -154,10 +154,11 @@ export class Producer {
     if (size > this.#room || size > this.#ring.size) return -Errno.ENOSPC;
     const { words, bytes, shared, journalled } = this.#ring;
     const offset = words[PRODUCER_POS_WORD]! & this.#mask;
-    // A thread that drains, or writes a journal, would see the head where records are. Before the data area the producer
-    // page is empty.
-    if (shared || journalled || offset + size > this.#mask + 1)
-      return this.outputRun(message.subarray(MESSAGE_HEAD_BYTES));
+    // A thread that drains, or that writes the journal of these records, would see the head where records are. Before the
+    // data area the producer page is empty.
+    const isRead =
+      shared || (journalled && ((words[PRODUCER_POS_WORD]! - this.#ring.shownLow) | 0) < MESSAGE_HEAD_BYTES);
+    if (isRead || offset + size > this.#mask + 1) return this.outputRun(message.subarray(MESSAGE_HEAD_BYTES));
     const head = DATA_WORD + ((offset - MESSAGE_HEAD_BYTES) >> 2);
     const first = words[head]!;
     const second = words[head + 1]!;

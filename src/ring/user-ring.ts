@@ -69,6 +69,11 @@ export class UserRing {
   readonly shared: boolean;
   /** Whether drains and free space follow a journal: see {@link publish}. */
   readonly journalled: boolean;
+  /**
+   * On a journalled ring, low half of the position up to which the journal's thread was told that it may read. What is
+   * behind it has no reader but this thread.
+   */
+  shownLow = 0;
   /** Word of the position up to which a drain sees records: the producer position's, unless the ring is journalled. */
   readonly visibleWord: number;
   /** Word of the position from which free space counts: the consumer position's, unless the ring is journalled. */

@@ -200,11 +200,26 @@ describe('outputMessage', () => {
       const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed', ...options });
       const producer = new Producer(ring);
       producer.output(new Uint8Array(24));
+      ring.shownLow = ring.producerLow;
       const set = vi.spyOn(ring.bytes, 'set');
       producer.outputMessage(new Uint8Array(MESSAGE_HEAD_BYTES + 16));
       expect(set.mock.calls.map(([source, at]) => [source.length, at])).toEqual([[16, DATA_OFFSET + 32]]);
     },
   );
+
+  it('keeps off what a journal was told to read, and off nothing else', () => {
+    const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed', journalled: true });
+    const producer = new Producer(ring);
+    const set = vi.spyOn(ring.bytes, 'set');
+    const wholeMessages = (shownBefore: number): boolean => {
+      producer.output(new Uint8Array(24));
+      ring.shownLow = ring.producerLow - shownBefore;
+      set.mockClear();
+      producer.outputMessage(new Uint8Array(MESSAGE_HEAD_BYTES + 16));
+      return set.mock.calls[0]![0].length > 16;
+    };
+    expect([0, 8, 16, 24].map(wholeMessages)).toEqual([false, false, true, true]);
+  });
 
   it('stores nothing when the record does not fit', () => {
     const raw = rawRing(4096, { mode: 'managed' });

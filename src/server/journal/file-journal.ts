@@ -55,8 +55,6 @@ export class FileJournal implements Journal {
   #host: JournalHost | undefined;
   #planner: CommitPlanner | undefined;
   #endings: Endings = new Map();
-  /** Low half of the position up to which the committer was told of records. */
-  #aheadLow = 0;
   #dirty = false;
   #scheduled = false;
   #running: Promise<void> | undefined;
@@ -123,8 +121,8 @@ export class FileJournal implements Journal {
     if (this.#running !== undefined && this.durability === 'synced') return;
     const { ring } = this.#host!;
     const low = ring.producerLow;
-    if (((low - this.#aheadLow) | 0) < (this.#options.aheadBytes ?? AHEAD_BYTES)) return;
-    this.#aheadLow = low;
+    if (((low - ring.shownLow) | 0) < (this.#options.aheadBytes ?? AHEAD_BYTES)) return;
+    ring.shownLow = low;
     this.#options.committer.ahead(this.#planner!.end, ring.producerPosition, ring);
   }
 
@@ -176,7 +174,7 @@ export class FileJournal implements Journal {
         this.#current = this.#next;
         this.#next = [];
         const snapshot = host.snapshot();
-        this.#aheadLow = lowHalf(snapshot.producerPos);
+        host.ring.shownLow = lowHalf(snapshot.producerPos);
         await this.#commit(planner.plan(snapshot, headerWords(endings, host, snapshot)), host);
         host.durable(snapshot);
         const done = this.#current;
