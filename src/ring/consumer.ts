@@ -132,10 +132,10 @@ export class Consumer {
     const mask = size - 1;
     // A managed ring's producer position is sound, and without another thread nothing is to be synchronized: what is
     // left of peek for an ordinary record is one comparison.
-    const sound = managed && !shared && size <= LARGEST_PLAIN;
-    const plain = sound && producerWord === PRODUCER;
-    // Nobody publishes during a drain; should somebody, peek finds it.
-    const published = sound ? words[producerWord]! : 0;
+    const plain = managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;
+    // A journalled ring, whose records were published before: what is published during a drain, peek finds.
+    const isPublished = managed && !shared && producerWord !== PRODUCER && size <= LARGEST_PLAIN;
+    const end = words[producerWord]!;
     const dynptr = this.#dynptr;
     let consumerLow = words[CONSUMER]!;
     let drained = 0;
@@ -145,10 +145,12 @@ export class Consumer {
     try {
       while (drained + discarded < turns) {
         let length = words[DATA + ((consumerLow & mask) >> 2)]!;
-        const isReady = plain
-          ? (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0
-          : sound && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (published - consumerLow) >>> 0;
-        if (!isReady) {
+        const isReady =
+          plain && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;
+        if (
+          !isReady &&
+          !(isPublished && (((length + ROUND_UP) & ~7) - 1) >>> 0 < (end - consumerLow) >>> 0)
+        ) {
           length = peek(words, size, managed, shared, producerWord, consumerLow, 0);
           if (length >= DISCARD) {
             report.discardedBytes += recordSize(length - DISCARD);

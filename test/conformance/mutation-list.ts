@@ -96,8 +96,8 @@ const peek = [
 
 const NEXT = 'consumerLow = (before + ((length + ROUND_UP) & ~7)) | 0;';
 const RELEASE_IN_DRAIN = 'else words[CONSUMER] = consumerLow;\n        drained++;';
-const READY = '(((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0';
-const PLAIN = 'const sound = managed && !shared && size <= LARGEST_PLAIN;';
+const READY = '(((length + ROUND_UP) & ~7) - 1) >>> 0 < (words[PRODUCER]! - consumerLow) >>> 0;';
+const PLAIN = 'managed && !shared && producerWord === PRODUCER && size <= LARGEST_PLAIN;';
 const CARRY_IN_DRAIN = 'if (consumerLow >>> 0 < before >>> 0) ';
 const LIMIT = 'while (drained + discarded < turns) {';
 const COUNT_AND_END = 'report.discarded = discarded;\n    this.end(flags);';
@@ -165,7 +165,7 @@ const drain = [
     ['released with a carry at 2^31', CARRY_IN_DRAIN, 'if (consumerLow < before) '],
     ['no ladder: compared signed', READY, READY.replaceAll(' >>> 0', '')],
     ['no ladder: DISCARD not noticed', READY, READY.replace('(length +', '((length & ~DISCARD) +')],
-    ['no ladder: the producer position not noticed', READY, 'true'],
+    ['no ladder: the producer position not noticed', READY, 'true;'],
     ['no ladder: on direct maps', PLAIN, PLAIN.replace('managed && ', '')],
     [
       'the sample starts at its header',
