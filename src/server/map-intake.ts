@@ -91,7 +91,12 @@ export class MapIntake {
     const bytes = frame.length - FRAME_HEADER_SIZE;
     this.#ledger.beforeStore();
     this.#producer.outputMessage(frame);
-    this.#book(1, bytes, line, more);
+    this.#counters.acceptedSamples++;
+    this.#counters.acceptedBytes += bytes;
+    this.#ledger.accepted(line, 1, bytes);
+    if (more) return;
+    this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.callbackMs());
+    this.#deps.onChanged();
   }
 
   /** There may be more to drain than when that was last said. */
@@ -99,13 +104,13 @@ export class MapIntake {
     this.#deps.onChanged();
   }
 
-  /**
-   * Books what was stored, here or by the queue of waiting connections.
-   * @param records 0 for an empty OUTPUT, whose `bytes` are 0, too
-   */
+  /** Books what was stored, here or by the queue of waiting connections. */
   stored(records: number, bytes: number, line: LedgerLine): void {
-    if (records > 0) this.#book(records, bytes, line, false);
-    else this.#deps.onChanged();
+    if (records > 0) this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.callbackMs());
+    this.#counters.acceptedSamples += records;
+    this.#counters.acceptedBytes += bytes;
+    if (records > 0) this.#ledger.accepted(line, records, bytes);
+    this.#deps.onChanged();
   }
 
   /** Where a handler of another map emits into. `undefined` for a direct map, whose producer it would fight with. */
@@ -263,16 +268,6 @@ export class MapIntake {
   close(): void {
     this.#closed = true;
     this.#reservations.close();
-  }
-
-  /** @param more the oldest sample and the scheduler know of this turn already */
-  #book(records: number, bytes: number, line: LedgerLine, more: boolean): void {
-    this.#counters.acceptedSamples += records;
-    this.#counters.acceptedBytes += bytes;
-    this.#ledger.accepted(line, records, bytes);
-    if (more) return;
-    this.#oldest.note((this.#ring.producerLow - bytes) | 0, this.#deps.clock.callbackMs());
-    this.#deps.onChanged();
   }
 
   #refuseReadOnly(): void {
