@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createUserRing, Producer } from '../../src/ring/index.js';
 import { systemClock } from '../../src/server/clock.js';
-import { NO_COUNTERS } from '../../src/server/journal/commit-record.js';
 import { FileStore } from '../../src/server/journal/file-store.js';
 import { Staging, type Slice } from '../../src/server/journal/staging.js';
+import { momentOf } from '../../test/support/journal-rig.js';
 import { thisMachine } from '../measure/machine.js';
 import { checksumContenders, RECORD_WORDS, RECORDS } from './checksums.js';
 
@@ -92,14 +92,7 @@ async function benchCommit(
   const producer = new Producer(ring);
   journal.attach({
     ring,
-    snapshot: () => ({
-      producerPos: ring.producerPosition,
-      consumerPos: ring.consumerPosition,
-      producers: [],
-      forgotten: [],
-      counters: NO_COUNTERS,
-      runs: [],
-    }),
+    snapshot: () => momentOf(ring),
     durable: (snapshot) => {
       ring.consumerPosition = snapshot.producerPos;
     },

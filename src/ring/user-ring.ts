@@ -108,10 +108,10 @@ export class UserRing {
   }
 
   /**
-   * Moves the ring, positions and records as they are, into a SharedArrayBuffer (unless it is in one), for a worker thread
-   * that drains in place. Producers and consumers of this object go on with it. Only while no drain is under way; nothing happens when
-   * the ring is shared already, unless it is to be done anew: a thread that cannot be ended then keeps an image of
-   * the past.
+   * Prepares the ring for a worker thread that drains in place: moves it, positions and records as they are, into a
+   * SharedArrayBuffer, unless it is in one. Producers and consumers of this object go on with it. Only while no drain is
+   * under way; nothing happens when the ring is shared already, unless it is to be done anew: a thread that cannot be
+   * ended then keeps an image of the past.
    * @returns the SharedArrayBuffer
    * @throws RangeError when there is no memory for a second image; the ring stays as it was
    */

@@ -301,3 +301,15 @@ export function recordsOf(ring: UserRing): ModelRecord[] {
   }
   return records;
 }
+
+/** A snapshot of a ring of which nothing else is known. */
+export function momentOf(ring: UserRing): JournalSnapshot {
+  return {
+    producerPos: ring.producerPosition,
+    consumerPos: ring.consumerPosition,
+    producers: [],
+    forgotten: [],
+    counters: NO_COUNTERS,
+    runs: [],
+  };
+}

@@ -53,7 +53,7 @@ const NO_HEADERS: HeaderWords = new Map();
 
 /** Records that are on their way to the disk, or there, and that no commit speaks of yet. */
 interface Ahead {
-  readonly ring: UserRing;
+  /** Of the ring that they were read from: it may be moved. */
   readonly buffer: ArrayBufferLike;
   readonly start: bigint;
   readonly stager: RecordStager;
@@ -84,7 +84,6 @@ export class CommitWriter implements Committer {
     if (this.#ahead?.start !== start || this.#ahead.buffer !== ring.buffer) {
       if (this.#writing !== undefined) return;
       this.#ahead = {
-        ring,
         buffer: ring.buffer,
         start,
         stager: this.#stagerFor(ring, start, end, NO_HEADERS),

@@ -29,7 +29,7 @@ export interface FileJournalOptions {
   close: () => Promise<void>;
 }
 
-/** What takes a thread about as long to write as it takes this one to say so. */
+/** For less it is not worth while to wake a thread. */
 const AHEAD_BYTES = 32 * 1024;
 
 interface Waiter {

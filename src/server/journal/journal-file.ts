@@ -1,4 +1,5 @@
 import { close, fdatasync, ftruncate, open, read, write, constants } from 'node:fs';
+import { promisify } from 'node:util';
 
 /** A file as commits need it. So little, so that a test can put a disk underneath that loses its power. */
 export interface WritableFile {
@@ -14,6 +15,9 @@ export interface JournalFile extends WritableFile {
   read(at: number, bytes: Uint8Array): Promise<number>;
   close(): Promise<void>;
 }
+
+/** fdatasync, of a descriptor. */
+export const syncData: (fd: number) => Promise<void> = promisify(fdatasync);
 
 /** A journal's file on disk. */
 export class DiskFile implements JournalFile {
@@ -52,9 +56,7 @@ export class DiskFile implements JournalFile {
   }
 
   sync(): Promise<void> {
-    return new Promise((resolve, reject) =>
-      fdatasync(this.fd, (error) => (error === null ? resolve() : reject(error))),
-    );
+    return syncData(this.fd);
   }
 
   read(at: number, bytes: Uint8Array): Promise<number> {

@@ -107,7 +107,10 @@ export interface JournalFinding {
 
 /** The map, as its journal sees it. */
 export interface JournalHost {
-  /** Read by the journal while it commits: a record that was snapshot is not written over before it is released durably. */
+  /**
+   * Read by the journal from the moment that it was told of a {@link Journal.changed change}: a record is not written over
+   * before it is released durably. In shared memory, when a thread carries out the commits.
+   */
   readonly ring: UserRing;
   /** The map as it is now; what changed is told once. */
   snapshot(): JournalSnapshot;

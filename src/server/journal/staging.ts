@@ -1,6 +1,6 @@
 import { recordStagerWasm } from './record-stager-wasm.js';
 
-/** Bytes of one write to a journal's data area. Copying and checksumming them takes about 0.1 ms of the event loop. */
+/** Bytes of one write to a journal's data area. Copying and checksumming them takes the journal's thread about 0.1 ms. */
 export const SLICE_BYTES = 256 * 1024;
 /** Slices that all journals of a store write at a time: what staging takes, whatever the number of maps. */
 const SLICES = 8;

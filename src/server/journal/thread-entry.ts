@@ -1,10 +1,10 @@
 /** What runs in the thread that carries out the commits of all journals of a daemon. Started by commit-thread.ts. */
-import { fdatasync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { UserRing } from '../../ring/index.js';
 import { CommitWriter } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
-import type { WritableFile } from './journal-file.js';
+import { syncData, type WritableFile } from './journal-file.js';
 import { Staging } from './staging.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
@@ -28,9 +28,7 @@ class OpenedElsewhere implements WritableFile {
   }
 
   sync(): Promise<void> {
-    return new Promise((resolve, reject) =>
-      fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error))),
-    );
+    return syncData(this.#fd);
   }
 }
 

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createUserRing, Producer } from '../../../src/ring/index.js';
 import { CommitPlanner } from '../../../src/server/journal/commit-plan.js';
-import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
 import { CommitThread } from '../../../src/server/journal/commit-thread.js';
 import { classifyFailure, SyncFailed } from '../../../src/server/journal/failure.js';
 import { dataAt } from '../../../src/server/journal/layout.js';
-import { emptyFile, recoverFrom } from '../../support/journal-rig.js';
+import { emptyFile, momentOf, recoverFrom } from '../../support/journal-rig.js';
 import { modelOf } from '../../support/power-loss.js';
 import { RecordingFile } from '../../support/simulated-disk.js';
 
@@ -41,18 +40,7 @@ async function newMap() {
     ring,
     planner,
     output: (value: number) => producer.output(new Uint8Array(500).fill(value)),
-    plan: () =>
-      planner.plan(
-        {
-          producerPos: ring.producerPosition,
-          consumerPos: ring.consumerPosition,
-          producers: [],
-          forgotten: [],
-          counters: NO_COUNTERS,
-          runs: [],
-        },
-        new Map(),
-      ),
+    plan: () => planner.plan(momentOf(ring), new Map()),
   };
 }
 

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createUserRing, Producer, type UserRing } from '../../../src/ring/index.js';
-import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
+import { createUserRing, Producer } from '../../../src/ring/index.js';
 import { CommitPlanner } from '../../../src/server/journal/commit-plan.js';
 import { CommitWriter } from '../../../src/server/journal/commit-writer.js';
 import { dataAt } from '../../../src/server/journal/layout.js';
 import { Staging } from '../../../src/server/journal/staging.js';
-import { emptyFile, recoverFrom } from '../../support/journal-rig.js';
+import { emptyFile, momentOf, recoverFrom } from '../../support/journal-rig.js';
 import { modelOf } from '../../support/power-loss.js';
 import { RecordingFile, turn } from '../../support/simulated-disk.js';
 
@@ -41,17 +40,6 @@ async function newWriter() {
             ? [[event.at - dataAt(header.tableBytes), event.bytes.length]]
             : [],
         ),
-  };
-}
-
-function momentOf(ring: UserRing) {
-  return {
-    producerPos: ring.producerPosition,
-    consumerPos: ring.consumerPosition,
-    producers: [],
-    forgotten: [],
-    counters: NO_COUNTERS,
-    runs: [],
   };
 }
 

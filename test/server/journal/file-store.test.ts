@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createUserRing, Producer } from '../../../src/ring/index.js';
 import { systemClock } from '../../../src/server/clock.js';
-import { NO_COUNTERS } from '../../../src/server/journal/commit-record.js';
 import { FileStore, type FileStoreOptions } from '../../../src/server/journal/file-store.js';
 import type { Journal, JournalHost } from '../../../src/server/journal/journal.js';
 import { tableBytesFor } from '../../../src/server/journal/layout.js';
+import { momentOf } from '../../support/journal-rig.js';
 
 let directory: string;
 const stores: FileStore[] = [];
@@ -49,14 +49,7 @@ function attach(journal: Journal, maxEntries = 4096, onSnapshot: () => void = ()
     ring,
     snapshot: () => {
       onSnapshot();
-      return {
-        producerPos: ring.producerPosition,
-        consumerPos: ring.consumerPosition,
-        producers: [],
-        forgotten: [],
-        counters: NO_COUNTERS,
-        runs: [],
-      };
+      return momentOf(ring);
     },
     durable: () => {},
     failed: (errno, error) => {

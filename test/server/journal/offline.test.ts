@@ -10,6 +10,7 @@ import { FileStore } from '../../../src/server/journal/file-store.js';
 import { NO_BOOKS } from '../../../src/server/journal/producer-entries.js';
 import type { KeptProducer } from '../../../src/server/journal/journal.js';
 import { run } from '../../cli/cli-run.js';
+import { momentOf } from '../../support/journal-rig.js';
 
 let directory: string;
 beforeEach(async () => {
@@ -41,14 +42,7 @@ async function openMap(store: FileStore, maxEntries = 4096) {
     snapshot: () => {
       const producers = states;
       states = [];
-      return {
-        producerPos: ring.producerPosition,
-        consumerPos: ring.consumerPosition,
-        producers,
-        forgotten: [],
-        counters: { ...NO_COUNTERS, acceptedSamples: 3 },
-        runs: [],
-      };
+      return { ...momentOf(ring), producers, counters: { ...NO_COUNTERS, acceptedSamples: 3 } };
     },
     durable: () => {},
     failed: () => {},
