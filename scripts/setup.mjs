@@ -2,7 +2,7 @@
 // Needs nothing but Node and npm; does nothing, quickly, when everything is fresh.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -80,3 +80,6 @@ if (read(buildStamp) !== built) {
   ]);
   writeFileSync(buildStamp, built);
 }
+// npx does this for a command that it has never run from this folder, and for no other: a dist/ that was built anew, behind a
+// pull, would be refused with "Permission denied".
+chmodSync(join(root, 'dist', 'main.js'), 0o755);

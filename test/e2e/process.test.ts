@@ -20,6 +20,12 @@ if (!existsSync(MAIN))
   });
 
 describe.skipIf(!existsSync(MAIN))('the built daemon', () => {
+  it('is a command of its own, however often it was built', async () => {
+    const child = spawn(MAIN, ['--version'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    expect(line).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
   it('says where it listens, takes samples, tells producers of its end, and exits with 0', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'ringbufd-process-'));
     const child = spawn(process.execPath, [MAIN, 'serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir], {
