@@ -42,10 +42,13 @@ export class OutputCall {
   #framesLeft: number;
   #accepted = 0;
   #settled = false;
+  readonly #signal: AbortSignal | undefined;
   #onSettled: (() => void) | undefined;
 
-  constructor(frames: number, whenFull: WhenFull) {
+  /** @param signal that ends the call; whoever makes it does that */
+  constructor(frames: number, whenFull: WhenFull, signal?: AbortSignal) {
     this.#framesLeft = frames;
+    this.#signal = signal;
     this.whenFull = whenFull;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -60,6 +63,14 @@ export class OutputCall {
 
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /**
+   * Whether nothing more of it is to be sent. One signal may end many calls: when the first of them is ended, the others
+   * are given up already.
+   */
+  get givenUp(): boolean {
+    return this.#settled || this.#signal?.aborted === true;
   }
 
   /** Calls `run` once, when the promise settles. */

@@ -234,7 +234,7 @@ export class OutputWindow {
       const frame = this.#queue.next;
       if (frame === undefined) return;
       const { sentBytes, sentCount } = this.#queue;
-      if (frame.call?.settled === true) {
+      if (frame.call?.givenUp === true) {
         this.#drop(sentCount, frame.call);
         this.#tellIfEmpty();
         continue;

@@ -1,5 +1,6 @@
 import { recordSize } from '../ring/layout.js';
 import { Op } from '../wire/index.js';
+import { whenAborted } from './abort-listeners.js';
 import type { Connection } from './connection.js';
 import { DrainTracker } from './drain-tracker.js';
 import { closedByUser, outcomeUnknown, RingbufError } from './errors.js';
@@ -320,12 +321,9 @@ export class RingbufProducer {
           retryable: true,
         }),
       );
-    const call = new OutputCall(frames.length, whenFull);
-    if (signal !== undefined) {
-      const onAbort = (): void => this.#window.abort(call, signal.reason);
-      signal.addEventListener('abort', onAbort);
-      call.onSettled(() => signal.removeEventListener('abort', onAbort));
-    }
+    const call = new OutputCall(frames.length, whenFull, signal);
+    if (signal !== undefined)
+      call.onSettled(whenAborted(signal, () => this.#window.abort(call, signal.reason)));
     this.#window.enqueue(call, frames);
     return call.promise;
   }

@@ -1,3 +1,4 @@
+import { whenAborted } from './abort-listeners.js';
 import { closedByUser, type RingbufError } from './errors.js';
 import { Emitter } from './events.js';
 import { Delivery, type OnBatch } from './handler-delivery.js';
@@ -225,6 +226,8 @@ export async function handle(
     typeof first === 'string' ? { ...rest, map: first, handler: handler!, onBatch: onBatch! } : first;
   const remote = new RemoteHandler(resolveHandleOptions(options));
   await remote.start(options.signal);
-  options.signal?.addEventListener('abort', () => void remote.close(), { once: true });
+  const { signal } = options;
+  if (signal?.aborted === true) void remote.close();
+  else if (signal !== undefined) void remote.ended.then(whenAborted(signal, () => void remote.close()));
   return remote;
 }

@@ -1,3 +1,4 @@
+import { whenAborted } from './abort-listeners.js';
 import type { Clock } from './clock.js';
 import { RingbufError } from './errors.js';
 
@@ -36,7 +37,7 @@ export function waitFor<Value>(
       if (over) return false;
       over = true;
       clock.clear(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget?.();
       stop();
       return true;
     };
@@ -50,8 +51,7 @@ export function waitFor<Value>(
         if (finish()) reject(reason);
       },
     };
-    const onAbort = (): void => settle.reject(signal!.reason);
-    signal?.addEventListener('abort', onAbort);
+    const forget = signal && whenAborted(signal, () => settle.reject(signal.reason));
     if (timeoutMs !== undefined)
       timer = clock.after(timeoutMs, () => settle.reject(timedOut(what, timeoutMs)));
     stop = start(settle);

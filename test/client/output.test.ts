@@ -249,6 +249,21 @@ describe('output when the ring is full', () => {
     expect(await second).toMatchObject({ accepted: 1 });
     expect(daemon.everything).toEqual([...samples.slice(0, 4), 'next']);
   });
+
+  it('sends nothing of the outputs behind it that the same signal aborts', async () => {
+    const daemon = await startDaemon();
+    const producer = await producerOf(daemon, { producer: 'p', fallbackQueryMs: 0 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const samples = Array.from({ length: 5 }, (_, i) => text(1016, String(i)));
+    const outputs = [samples, 'second', 'third'].map((sample) => producer.output(sample, { signal }));
+    await until(() => daemon.session.watch !== undefined);
+    daemon.drain(1);
+    controller.abort();
+    for (const output of outputs) await expect(output).rejects.toMatchObject({ name: 'AbortError' });
+    await producer.output('next');
+    expect(daemon.everything).toEqual([...samples.slice(0, 4), 'next']);
+  });
 });
 
 describe('output that is refused', () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import {
   handle,
@@ -372,5 +373,26 @@ describe('close', () => {
     daemon.end.send({ op: HandlerOp.ROLE, seq: 1n, active: false });
     expect(await handler.ended).toBeUndefined();
     expect(daemon.end.closed).toEqual({ code: 1000, reason: '' });
+  });
+
+  it('leaves nothing on the signal', async () => {
+    const { signal } = new AbortController();
+    const { daemon, handler } = await attached(async () => 0, { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    const closing = handler.close({ timeoutMs: 0 });
+    daemon.end.end();
+    await closing;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('follows also when the signal aborts in the moment of attaching', async () => {
+    const daemon = new HandlerDaemon();
+    const abort = new AbortController();
+    const promise = handle({ ...daemon.options, onBatch: async () => 0, signal: abort.signal });
+    daemon.end.attach();
+    abort.abort();
+    const handler = await promise;
+    daemon.end.send({ op: HandlerOp.ROLE, seq: 1n, active: false });
+    expect(await handler.ended).toBeUndefined();
   });
 });

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { connect, RingbufError, type RingbufProducer } from '../../client/index.js';
 import { buildRun, CloseCode, runSize } from '../../wire/index.js';
 import { CliError } from '../cli-io.js';
@@ -57,8 +56,6 @@ export class LoadProducer {
     this.#producer = producer;
     this.#sample = new Uint8Array(options.plan.sampleSize).fill(SAMPLE_BYTE);
     this.#run = buildRun(Array.from({ length: options.plan.frameSamples }, () => this.#sample));
-    // Each reservation that waits listens.
-    setMaxListeners(0, this.#giveUp.signal);
     const { books } = options;
     producer.on('disconnect', ({ error }) => {
       if (error.closeCode === CloseCode.SLOW_CLIENT) books.slowCloses++;
