@@ -261,7 +261,9 @@ export class FrameSession extends ProducerSession implements Watcher {
       this.#accepted(frame.seq);
     } else if (this.options.whenFull === 'block' && this.openReservations === 0) {
       const onStored = (count: number): void => void (state.partial += count);
-      this.wait(run, viewOf(run), at, frame.atomic, onStored, () => this.#accepted(frame.seq));
+      // A copy: the bytes are lent.
+      const kept = new Uint8Array(run);
+      this.wait(kept, viewOf(kept), at, frame.atomic, onStored, () => this.#accepted(frame.seq));
     } else {
       const fits = frame.atomic ? { records: 0, bytes: 0 } : prefixThatFits(viewOf(run), at, room);
       if (fits.records > 0) this.store(run.subarray(at, at + fits.bytes), fits.records);

@@ -34,7 +34,8 @@ export class MessageGate {
   }
 
   message(data: Uint8Array, isBinary: boolean): void {
-    if (this.#shut) this.#held.push({ data, isBinary });
+    // A copy: the bytes are lent.
+    if (this.#shut) this.#held.push({ data: new Uint8Array(data), isBinary });
     else this.#handle(data, isBinary);
   }
 

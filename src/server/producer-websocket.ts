@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { HeartbeatPeer } from './heartbeat.js';
+import { MessageReader, type MessageLimits } from './message-reader.js';
 import type { SessionSocket, SocketEvents } from './session-socket.js';
 
 /** Reasons for the closes that ws starts by itself when a message breaks RFC 6455 or a limit. */
@@ -20,8 +21,39 @@ export class ProducerWebSocket extends WebSocket {
   /** Set by the gateway before the first message can arrive. */
   events: SocketEvents | undefined;
   #answering = false;
+  /** Whether ws has read the peer's Close or a violation: it wants no more bytes then. */
+  #heardAll = false;
+
+  /**
+   * From now on whole binary messages come here, and only the rest goes to ws: see {@link MessageReader}.
+   * @param onMessage the bytes are lent, as {@link SocketEvents.message} says
+   */
+  readMessages(tcp: Socket, limits: MessageLimits, onMessage: (data: Uint8Array) => void): void {
+    const listeners = tcp.listeners('data') as ((chunk: Buffer) => void)[];
+    const [toWs] = listeners;
+    // What ws has set is one listener. Should a later version read in another way, everything goes on through it alone.
+    if (toWs === undefined || listeners.length > 1) return;
+    const reader = new MessageReader(
+      {
+        message: onMessage,
+        other: (bytes) => {
+          if (!this.#heardAll) toWs.call(tcp, bytes);
+        },
+      },
+      limits,
+    );
+    tcp.on('data', (chunk: Buffer) => reader.read(chunk));
+    tcp.removeListener('data', toWs);
+    // When the socket ends while it is paused, ws takes what was read and not yet handled: before it does, it is read here.
+    tcp.prependListener('close', () => {
+      const rest = tcp.readableLength > 0 && !this.#heardAll ? (tcp.read() as Buffer | null) : null;
+      if (rest !== null) reader.read(rest);
+    });
+  }
 
   override close(code?: number, reason?: string | Buffer): void {
+    // The daemon's own closes are answers.
+    this.#heardAll = true;
     if (this.#answering || this.events === undefined) {
       super.close(code, reason);
     } else if (code !== undefined && reason === undefined) {

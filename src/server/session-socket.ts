@@ -15,6 +15,7 @@ export interface SessionSocket {
 
 /** What the gateway tells a session. */
 export interface SocketEvents {
+  /** @param data is lent: it may hold another message once this returns, so what is kept has to be copied */
   message(data: Uint8Array, isBinary: boolean): void;
   /** The peer has begun the closing handshake. Returns true to answer it later, with {@link SessionSocket.close}. */
   closing(): boolean;

@@ -16,6 +16,7 @@ import { HandlerSession } from './handler-session.js';
 import type { Heartbeat } from './heartbeat.js';
 import type { HostedMap } from './hosted-map.js';
 import type { MapRegistry } from './map-registry.js';
+import type { MessageLimits } from './message-reader.js';
 import { isValidName, NAME_RULE } from './names.js';
 import { PlainSession } from './plain-session.js';
 import { answerHttp } from './http-answer.js';
@@ -92,20 +93,25 @@ export class WsGateway {
   readonly #settings: GatewaySettings;
   readonly #deps: GatewayDeps;
   readonly #server: WebSocketServer;
+  readonly #messageLimits: MessageLimits;
   #anonymous = 0;
   #draining = false;
 
   constructor(settings: GatewaySettings, deps: GatewayDeps) {
     this.#settings = settings;
     this.#deps = deps;
+    this.#messageLimits = {
+      maxMessageBytes: settings.maxFrameBytes + FRAME_HEADER_SIZE,
+      maxPieces: SPARE_CHUNKS + Math.ceil(settings.maxFrameBytes / SMALLEST_SEGMENT_BYTES),
+    };
     // A variable, since the published types of ws lag behind its options.
     const options = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: settings.maxFrameBytes + FRAME_HEADER_SIZE,
+      maxPayload: this.#messageLimits.maxMessageBytes,
       maxFragments: MAX_FRAGMENTS,
-      maxBufferedChunks: SPARE_CHUNKS + Math.ceil(settings.maxFrameBytes / SMALLEST_SEGMENT_BYTES),
+      maxBufferedChunks: this.#messageLimits.maxPieces,
       closeTimeout: CLOSE_TIMEOUT_MS,
       WebSocket: ProducerWebSocket,
       handleProtocols: protocolFor,
@@ -224,6 +230,10 @@ export class WsGateway {
     ws.on('message', (data: Buffer, isBinary: boolean) => {
       socket.awaitingPong = false;
       session.message(data, isBinary);
+    });
+    ws.readMessages(tcp, this.#messageLimits, (data) => {
+      socket.awaitingPong = false;
+      session.message(data, true);
     });
     ws.on('pong', () => {
       socket.awaitingPong = false;

@@ -1,6 +1,7 @@
 /** What one connection's frames of one turn of the event loop come to: they share an ACK, and what is noted once. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FrameSession } from '../../src/server/frame-session.js';
+import type { WhenFull } from '../../src/server/producer-session.js';
 import type { HostedMap } from '../../src/server/hosted-map.js';
 import { buildOutputFrame, Op, Subprotocol } from '../../src/wire/index.js';
 import { fakeSocket, type FakeSocket } from '../support/fake-socket.js';
@@ -12,14 +13,12 @@ let map: HostedMap;
 let socket: FakeSocket;
 let session: FrameSession;
 
-beforeEach(() => {
-  hosted = hostMaps();
-  map = hosted.maps.create('m', { maxEntries: 4096 }).map;
+function connect(whenFull: WhenFull): void {
   socket = fakeSocket();
   const options = {
     map,
     ...map.states.claim('p', 'anonymous'),
-    whenFull: 'reject' as const,
+    whenFull,
     subprotocol: Subprotocol.BINARY,
     remoteAddress: '127.0.0.1',
     label: 'p',
@@ -30,6 +29,12 @@ beforeEach(() => {
   };
   session = new FrameSession(socket, options, 'binary');
   expect(socket.frames()).toMatchObject([{ op: Op.WELCOME }]);
+}
+
+beforeEach(() => {
+  hosted = hostMaps();
+  map = hosted.maps.create('m', { maxEntries: 4096 }).map;
+  connect('reject');
 });
 
 const output = (seq: number, options = {}, samples = ['a']): void =>
@@ -70,5 +75,20 @@ describe('the age of the oldest sample', () => {
       { op: Op.ACK, seq: 3 },
       { op: Op.ACK, seq: 5 },
     ]);
+  });
+});
+
+describe('a message that waits for room', () => {
+  it('is kept as a copy: what the session is given is lent', async () => {
+    session.closed();
+    connect('block');
+    await putHandler(map, undefined, { manual: true });
+    const lent = buildOutputFrame(1, [toBytes('a'.repeat(2500)), toBytes('b'.repeat(2500))], {});
+    session.message(lent, true);
+    lent.fill(0);
+    await map.drain('h', 0, {});
+    await turn();
+    expect(socket.frames()).toMatchObject([{ op: Op.ACK, seq: 1 }]);
+    expect(map.ring.bytes.filter((byte) => byte === 'b'.charCodeAt(0))).toHaveLength(2500);
   });
 });

@@ -54,6 +54,16 @@ describe('the message gate', () => {
     expect([handled, socket.paused, gate.shut, idle()]).toEqual([['a', 'b', 'c'], false, false, 1]);
   });
 
+  it('holds copies: what it is given is lent', () => {
+    const { gate, handled } = fixture();
+    const lent = Buffer.from('a');
+    gate.shutDown();
+    gate.message(lent, true);
+    lent.fill('z');
+    gate.open();
+    expect(handled).toEqual(['a (binary)']);
+  });
+
   it('stops at a message that shuts it again and keeps the rest', () => {
     const { gate, socket, handled, message, idle, on } = fixture();
     on.set('b', () => gate.shutDown());

@@ -1,0 +1,39 @@
+/** Taking the mask off a WebSocket frame's payload (RFC 6455 §5.3). */
+import { createRequire } from 'node:module';
+
+type Unmask = (bytes: Uint8Array, mask: Uint8Array) => void;
+
+/** Bytes below which calling native code costs more than it saves. */
+const NATIVE_FROM_BYTES = 512;
+
+const native = loadNative();
+const maskBytes = new Uint8Array(4);
+
+/**
+ * Takes the mask off in place.
+ * @param words the same memory as `bytes`, from its first byte on: its last word may reach past `length`
+ * @param bytes as many as the payload has
+ * @param mask the four bytes of the key in the order of the wire, the first in the lowest bits
+ */
+export function unmask(words: Int32Array, bytes: Uint8Array, mask: number): void {
+  const { length } = bytes;
+  if (length >= NATIVE_FROM_BYTES && native !== undefined) {
+    maskBytes[0] = mask;
+    maskBytes[1] = mask >>> 8;
+    maskBytes[2] = mask >>> 16;
+    maskBytes[3] = mask >>> 24;
+    native(bytes, maskBytes);
+    return;
+  }
+  const end = (length + 3) >>> 2;
+  for (let index = 0; index < end; index++) words[index]! ^= mask;
+}
+
+/** bufferutil, which ws uses as well: it ships its binaries, and where there is none for a platform it is not installed. */
+function loadNative(): Unmask | undefined {
+  try {
+    return (createRequire(import.meta.url)('bufferutil') as { unmask: Unmask }).unmask;
+  } catch {
+    return undefined;
+  }
+}
