@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emptyFile, JournalRig, recoverFrom, type ModelState } from '../../support/journal-rig.js';
-import { RecordingFile, UndoableFile } from '../../support/simulated-disk.js';
+import { RecordingFile, turn, UndoableFile } from '../../support/simulated-disk.js';
 
 const bytesOf = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value);
 
@@ -149,6 +149,57 @@ describe.each(['written', 'synced'] as const)('a file journal of durability %s',
     await rig.journal.close();
     expect((await reopened(file, header)).state).toEqual(rig.state);
   });
+});
+
+/** A file whose syncs take long, and that knows how many are under way. */
+class SlowFile extends RecordingFile {
+  underWay = 0;
+  mostUnderWay = 0;
+  syncs = 0;
+  /** Called while one is under way. */
+  onSync: () => void = () => undefined;
+
+  override async sync(): Promise<void> {
+    this.syncs++;
+    this.underWay++;
+    this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
+    for (let turns = 0; turns < 3; turns++) {
+      await turn();
+      this.onSync();
+    }
+    await super.sync();
+    this.underWay--;
+  }
+}
+
+it('never has more than one sync under way, whatever comes meanwhile, and one serves all of it', async () => {
+  const { bytes, header } = emptyFile({ durability: 'synced' });
+  const file = new SlowFile(bytes);
+  const rig = new JournalRig(file, header, await recoverFrom(file, header));
+  await rig.journal.settled();
+  file.syncs = 0;
+  let commits = 0;
+  rig.onDurable = () => commits++;
+  let calls = 0;
+  let accepted = 0;
+  const goOn = (): void => {
+    if (++calls > 300) return;
+    if (rig.output(`p${calls % 3}`, [bytesOf(40, calls)])) accepted++;
+    if (calls % 4 === 0) rig.reserve(24);
+    const [open] = rig.openReservations;
+    if (open !== undefined && calls % 6 === 0)
+      rig.end(open, calls % 12 === 0 ? 'sample' : 'discard', bytesOf(24, 1));
+    rig.release(3);
+  };
+  file.onSync = goOn;
+  goOn();
+  for (let turns = 0; turns < 10_000 && calls < 300; turns++) await turn();
+  expect(file.mostUnderWay).toBe(1);
+  await rig.journal.settled();
+  // A commit that ends reservations syncs twice.
+  expect(file.syncs).toBeLessThanOrEqual(2 * commits);
+  expect(accepted).toBeGreaterThan(file.syncs);
+  expect((await reopened(file, header)).state.producerPos).toBe(rig.state.producerPos);
 });
 
 it('never tries a failed sync again, whatever its errno', async () => {
