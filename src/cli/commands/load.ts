@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CliError, type CliIo } from '../cli-io.js';
 import { htmlReport } from '../load/html-report.js';
@@ -19,6 +19,7 @@ export function addLoadCommand(program: Command, io: CliIo): void {
     );
   addLoadOptions(command).action(async () => {
     const { plan, output } = loadPlanOf(command);
+    if (output.report !== undefined) checkReport(output.report);
     const line = io.progress && new ProgressLine(io.progress, io.columns ?? 100, plan.durationMs);
     const interrupt = new AbortController();
     const unlisten = io.onInterrupt?.(() => interrupt.abort());
@@ -34,19 +35,30 @@ export function addLoadCommand(program: Command, io: CliIo): void {
       unlisten?.();
       line?.clear();
     }
-    if (output.report !== undefined) writeReport(output.report, result);
     io.stdout(output.json ? `${JSON.stringify(result, null, 2)}\n` : textReport(result));
+    if (output.report !== undefined) writeReport(output.report, result);
     if (!result.proof.isProven)
       throw new CliError(
         `NOT PROVEN: ${result.proof.checks
           .filter(({ isTrue }) => !isTrue)
           .map(({ what, figures }) => `not ${what} (${figures})`)
           .join('; ')}`,
-        plan.rest
+        plan.rest && result.samples.acknowledged > 0
           ? 'If somebody else sent samples to this map over REST during the run, repeat it on a map of its own: --map NAME.'
           : undefined,
       );
   });
+}
+
+/** Finds out before the run whether its report can be written. Leaves what is there as it is. */
+function checkReport(file: string): void {
+  try {
+    const isNew = !existsSync(file);
+    closeSync(openSync(file, 'a'));
+    if (isNew) rmSync(file);
+  } catch (error) {
+    throw new CliError(`--report: ${(error as Error).message}`, 'Nothing was sent.', 2);
+  }
 }
 
 function writeReport(file: string, result: LoadResult): void {

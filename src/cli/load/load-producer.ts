@@ -84,14 +84,21 @@ export class LoadProducer {
       reconnect: { minDelayMs: 50, maxDelayMs: 1000 },
       ...(plan.token === undefined ? {} : { token: plan.token }),
     });
-    const largest = Math.min(producer.welcome.maxFrameBytes, producer.welcome.maxEntries);
+    const { maxFrameBytes, maxEntries } = producer.welcome;
     const record = runSize([new Uint8Array(plan.sampleSize)]);
-    if (record <= largest) return new LoadProducer(options, socket, producer);
+    const largest = Math.min(maxFrameBytes, maxEntries);
+    if (record <= largest && record * plan.frameSamples <= maxFrameBytes)
+      return new LoadProducer(options, socket, producer);
     await producer.close({ timeoutMs: 0 });
-    throw new CliError(
-      `--sample-size: a sample takes ${record} bytes as a record, and the daemon's frames and this ring hold ${largest}`,
-      'Take smaller samples, or a larger ring with --max-entries.',
-    );
+    throw record > largest
+      ? new CliError(
+          `--sample-size: a sample takes ${record} bytes as a record, and the daemon's frames and this ring hold ${largest}`,
+          'Take smaller samples, or a larger ring with --max-entries.',
+        )
+      : new CliError(
+          `--frame-size: ${record * plan.frameSamples} bytes of records do not go into one of the daemon's frames, which hold ${maxFrameBytes}`,
+          'Take smaller frames, or raise limits.max_frame_bytes of the daemon.',
+        );
   }
 
   /** What the daemon told this producer, to be found in the ledger. */

@@ -1,5 +1,6 @@
+import { STATUS_CODES } from 'node:http';
 import autocannon, { type Instance, type Result } from 'autocannon';
-import { buildRun } from '../../wire/index.js';
+import { buildRun, runSize } from '../../wire/index.js';
 import { CliError } from '../cli-io.js';
 import { Faults, type FaultMark } from './faults.js';
 import type { Claim } from './proof.js';
@@ -23,7 +24,15 @@ export class RestSender implements Sender {
     this.#faults = new Faults({ plan, rest, books, producers: [], handler: target.handler, elapsedMs });
   }
 
+  /** @throws CliError when no request of the plan can be stored */
   static async open(context: SenderContext): Promise<RestSender> {
+    const { plan, target } = context;
+    const bytes = runSize([new Uint8Array(plan.sampleSize)]) * plan.frameSamples;
+    if (bytes > target.before.max_entries)
+      throw new CliError(
+        `${plan.frameSamples === 1 ? '--sample-size' : '--frame-size'}: a request of ${bytes} bytes is stored as a whole, and this ring holds ${target.before.max_entries}`,
+        'Send less in one request, or to a larger ring with --max-entries.',
+      );
     return new RestSender(context);
   }
 
@@ -68,7 +77,7 @@ export class RestSender implements Sender {
           headers: { ...rest.headers, 'content-type': 'application/vnd.ringbuf.records' },
           body: Buffer.from(buildRun(samples).buffer),
           connections: producers,
-          duration: plan.durationMs / 1000,
+          duration: (requestsPerS === undefined ? plan.durationMs : beforeNextSecond(plan.durationMs)) / 1000,
           sampleInt: LOOK_MS,
           ...(requestsPerS === undefined ? {} : { overallRate: requestsPerS }),
         },
@@ -85,7 +94,7 @@ export class RestSender implements Sender {
           books.acknowledge.recordExpecting(ms, frameSamples, intervalMs);
         } else {
           books.failed += frameSamples;
-          books.failedWith(`the daemon answered ${status}`);
+          books.failedWith(`the daemon answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd());
         }
       });
       this.#instance.on('reqError', (error: Error) => books.failedWith(error.message));
@@ -99,4 +108,9 @@ export class RestSender implements Sender {
     books.offered += unanswered;
     books.sent = books.offered;
   }
+}
+
+/** Autocannon begins a further second's requests when a second is over, and stops only when it looks the next time. */
+function beforeNextSecond(durationMs: number): number {
+  return Math.max(LOOK_MS, durationMs - 1.5 * LOOK_MS);
 }

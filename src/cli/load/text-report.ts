@@ -40,7 +40,9 @@ export function describeRun(result: LoadResult): string[] {
     ? `${plan.producers} connections, POST`
     : `${plan.producers} ${plan.producers === 1 ? 'producer' : 'producers'}`;
   const pace =
-    plan.rate === undefined ? 'as fast as acknowledged' : `${formatCount(plan.rate)} samples/s (open model)`;
+    plan.rate === undefined
+      ? 'as fast as acknowledged'
+      : `${formatCount(plan.rate)} samples/s (${plan.rest ? 'each second’s at its start' : 'open model'})`;
   const reserved = plan.reserveShare > 0 ? `, ${formatShare(plan.reserveShare)} reserved and submitted` : '';
   return [
     `${how}, ${plan.frameSamples} × ${plan.sampleSize} bytes a frame, ${pace}${reserved}`,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -44,6 +44,11 @@ async function loadDuring(meanwhile: () => Promise<void>, ...argv: string[]): Pr
     interrupt();
   }
   return running;
+}
+
+/** Until two connections have sent more than two requests: then one of them was answered. */
+async function restAnswered(on: TestDaemon = daemon): Promise<void> {
+  await until(() => [...on.app.daemon.maps].some(({ counters }) => counters.drainedSamples > 2 * 56));
 }
 
 describe('ringbufd load', () => {
@@ -135,11 +140,19 @@ describe('ringbufd load', () => {
   });
 
   it('drives REST, and counts what was on its way at the end as unknown', async () => {
-    const { samples, proof, latency_ms } = await loadJson('--rest', '--producers', '2');
+    const { code, stdout } = await loadDuring(restAnswered, '--rest', '--producers', '2', '--json');
+    const { samples, proof, latency_ms } = JSON.parse(stdout) as LoadResult;
+    expect(code).toBe(0);
     expect(proof.isProven).toBe(true);
-    expect(samples.acknowledged).toBeGreaterThan(0);
     expect(samples.uncertain).toBe(2 * 56);
     expect(latency_ms.acknowledged?.count).toBe(samples.acknowledged);
+  });
+
+  it('does not call autocannon an open model', async () => {
+    const { stdout } = await loadDuring(restAnswered, '--rest', '--producers', '2', '--rate', '1000');
+    expect(stdout).toMatch(
+      /^run +2 connections, POST, .*, 1,000 samples\/s \(each second’s at its start\)\n/,
+    );
   });
 
   it('ends early at Ctrl-C and still proves what it sent', async () => {
@@ -188,6 +201,26 @@ describe('ringbufd load', () => {
 });
 
 describe('NOT PROVEN', () => {
+  it('when nothing was acknowledged: equal books without an entry prove nothing', async () => {
+    const small = await startDaemon({ limits: { max_body_bytes: 1024 } });
+    try {
+      const argv = ['--url', small.url, '--rest', '--producers', '1', '--json'];
+      const { code, stdout, stderr } = await loadDuring(
+        async () => {
+          await until(async () =>
+            (await small.rest.call('GET', '/v1/metrics')).text.includes('"body_too_big"'),
+          );
+        },
+        ...argv,
+      );
+      expect(code).toBe(1);
+      expect((JSON.parse(stdout) as LoadResult).samples.acknowledged).toBe(0);
+      expect(stderr).toMatch(/NOT PROVEN: not something was acknowledged \(0 samples\)/);
+    } finally {
+      await small.close();
+    }
+  });
+
   it('ends with 1 when the daemon came back without the content', async () => {
     let second: TestDaemon | undefined;
     const first = await startDaemon({ maps: [declared] });
@@ -248,6 +281,40 @@ describe('a run that cannot take place', () => {
     expect([...daemon.app.daemon.maps]).toEqual([]);
   });
 
+  it('refuses frames that the daemon does not take, instead of others that it does', async () => {
+    const { code, stderr } = await load('--frame-size', '2m');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/--frame-size: 2097144 bytes of records .* which hold 1048576\n/);
+    expect([...daemon.app.daemon.maps]).toEqual([]);
+  });
+
+  it.each([
+    ['--frame-size', ['--frame-size', '64k']],
+    ['--sample-size', ['--sample-size', '5000']],
+  ])('refuses requests that could never be stored: %s', async (flag, argv) => {
+    const { code, stderr } = await load('--rest', '--max-entries', '4k', ...argv);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(`${flag}: a request of \\d+ bytes is stored as a whole, .* holds 4096\n`),
+    );
+    expect([...daemon.app.daemon.maps]).toEqual([]);
+  });
+
+  it('says that the report cannot be written before it sends anything', async () => {
+    const { code, stdout, stderr } = await load('--report', join(directory, 'none', 'report.html'));
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^ringbufd: --report: ENOENT.*\nNothing was sent\.\n$/);
+  });
+
+  it('leaves a report that is there as it is, and no empty one behind', async () => {
+    const old = join(directory, 'old.html');
+    writeFileSync(old, 'old');
+    for (const report of [old, join(directory, 'new.html')])
+      await run(['load', '--url', 'http://127.0.0.1:1', '--report', report]);
+    expect(readFileSync(old, 'utf8')).toBe('old');
+    expect(readdirSync(directory)).toEqual(['old.html']);
+  });
+
   it('refuses a direct map', async () => {
     await daemon.rest.createMap('raw', { mode: 'direct' });
     expect((await load('--map', 'raw')).stderr).toMatch(/the map raw is direct/);
@@ -268,8 +335,8 @@ describe('a run that cannot take place', () => {
       const file = join(directory, 'token');
       writeFileSync(file, `${token}\n`);
       for (const extra of [[], ['--rest']]) {
-        const argv = ['load', '--url', guarded.url, '--duration', '200ms', '--token-file', file, '--json'];
-        const { code, stdout } = await run([...argv, ...extra]);
+        const argv = ['--url', guarded.url, '--producers', '2', '--token-file', file, '--json', ...extra];
+        const { code, stdout } = await loadDuring(() => restAnswered(guarded), ...argv);
         expect(code).toBe(0);
         expect(stdout).not.toContain(token);
       }

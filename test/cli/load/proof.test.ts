@@ -149,7 +149,7 @@ describe('NOT PROVEN', () => {
     ]);
     const proof = prove(claims, nothing, after);
     expect(failures(proof)).toEqual([accepted, drained]);
-    expect(proof.checks[2]?.figures).toMatch(/producer p: 10 acknowledged, 9 accepted; producer q: /);
+    expect(proof.checks[3]?.figures).toMatch(/producer p: 10 acknowledged, 9 accepted; producer q: /);
   });
 
   it('when the ledger has no line for the producer', () => {
