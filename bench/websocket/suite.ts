@@ -41,7 +41,7 @@ const LOADS: readonly Load[] = [SINGLE, FRAME_4K, FRAME_64K, LARGE_64K];
 
 const SECONDS = { quick: 0.3, full: 0.5 };
 /** The warm-up takes so many times as long: compilers take longer on a busy machine. */
-const WARM_UP = 3;
+const WARM_UP = { quick: 1, full: 3 };
 const MEMORY = 'ringbufd, memory';
 const WRITTEN = 'ringbufd, written';
 const SINK = 'bare ws server';
@@ -114,7 +114,7 @@ async function measure(
     for (const load of loads)
       for (const contender of contenders) {
         if (!takes(contender, load)) continue;
-        const time = number === 0 ? WARM_UP * seconds : seconds;
+        const time = number === 0 ? WARM_UP[quick ? 'quick' : 'full'] * seconds : seconds;
         const measured = await measureOnce(contender, clients.get(contender.name)!, load, producers, time);
         if (number > 0) keep(results, contender.name, load.key, measured);
       }
