@@ -1,6 +1,7 @@
 /**
  * What latencies are compared with. On the first port a bare `ws` server that sends every message back; on the second a
- * bare TCP server that, when one connection sends a byte, writes as many bytes as a WAKEUP has to all the others.
+ * bare TCP server that, when one connection sends a byte, writes as many bytes as a WAKEUP has to all the others. It greets
+ * each connection with a byte: one that waits behind a full backlog looks open to its client, and would be left out.
  */
 import { createServer, type Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
@@ -18,6 +19,7 @@ const sockets = new Set<Socket>();
 const message = Buffer.alloc(WAKEUP_BYTES);
 createServer({ noDelay: true }, (socket) => {
   sockets.add(socket);
+  socket.write('.');
   socket.on('data', () => {
     for (const other of sockets) if (other !== socket) other.write(message);
   });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { nodeArguments } from '../measure/child.js';
 import { freePort, startServer } from '../peers/server.js';
 import { openTcp, openWebSocket } from '../websocket/link.js';
@@ -52,8 +54,8 @@ export async function measureSocketWrites(
   count: number,
   rounds: number,
 ): Promise<Spread[]> {
-  const sockets = await Promise.all(Array.from({ length: count }, () => openTcp(tcpPort)));
-  const trigger = await openTcp(tcpPort);
+  const sockets = await Promise.all(Array.from({ length: count }, () => openGreeted(tcpPort)));
+  const trigger = await openGreeted(tcpPort);
   const spreads: Spread[] = [];
   for (let round = 0; round < rounds; round++) {
     const arrivals: number[] = [];
@@ -70,4 +72,11 @@ export async function measureSocketWrites(
   }
   for (const socket of [...sockets, trigger]) socket.destroy();
   return spreads;
+}
+
+/** A connection that the server has taken. */
+async function openGreeted(port: number): Promise<Socket> {
+  const socket = await openTcp(port);
+  await once(socket, 'data');
+  return socket;
 }

@@ -46,6 +46,8 @@ svg { display: block; width: 100%; height: auto; }
 .band.stall { fill: var(--stall); } .band.away { fill: var(--away); } .mark { fill: var(--soft); }
 .sections { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 12px; margin-top: 12px; align-items: start; }
 section { min-width: 0; overflow-x: auto; }
+/* The proof is the longest: what is short stands beside it, one below the other. */
+@media (min-width: 1024px) { section:first-child { grid-row: span 2; } }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 th, td { text-align: right; padding: 4px 8px; border-bottom: 1px solid var(--hair); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
