@@ -4,6 +4,7 @@ import { builtModule } from '../built-module.js';
 import type { CommitPlan } from './commit-plan.js';
 import type { CommitFile, Committer } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
+import { ShownRecords } from './shown-records.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
 interface Pending {
@@ -58,22 +59,25 @@ export class CommitThread {
   open(fd: number, kind: CommitFile): ThreadCommitter {
     const file = this.#files++;
     let sent: ArrayBufferLike | undefined;
+    let shown: ShownRecords | undefined;
     let isClosed = false;
     this.#post({ type: 'open', file, fd, kind });
-    const show = (ring: UserRing): void => {
-      if (ring.buffer === sent) return;
+    const shownOf = (ring: UserRing): ShownRecords => {
+      if (shown !== undefined && ring.buffer === sent) return shown;
+      // Of its own for each ring: the thread may still look at the last one's.
+      shown = new ShownRecords();
       sent = ring.buffer;
-      this.#post({ type: 'ring', file, ring: sharedBuffer(ring) });
+      this.#post({ type: 'ring', file, ring: sharedBuffer(ring), shown: shown.buffer });
+      return shown;
     };
     return {
       ahead: (start, end, ring) => {
         if (isClosed) return;
-        show(ring);
-        this.#post({ type: 'ahead', file, start, end });
+        if (shownOf(ring).show(start, end)) this.#post({ type: 'ahead', file, start, end });
       },
       commit: async (plan, ring) => {
         if (isClosed) throw new Error('the journal is closed');
-        show(ring);
+        shownOf(ring);
         await this.#commit(file, plan);
       },
       close: () => {

@@ -66,7 +66,6 @@ export class CommitWriter implements Committer {
   readonly #staging: Staging;
   readonly #dataAt: number;
   #ahead: Ahead | undefined;
-  /** What is being written ahead; never rejects. */
   #writing: Promise<void> | undefined;
   #committing = false;
 
@@ -76,6 +75,11 @@ export class CommitWriter implements Committer {
     this.#checksum = new RecordChecksum(kind.salt);
     this.#staging = staging;
     this.#dataAt = dataAt(kind.tableBytes);
+  }
+
+  /** What is being written ahead, if anything is; never rejects. */
+  get writing(): Promise<void> | undefined {
+    return this.#writing;
   }
 
   ahead(start: bigint, end: bigint, ring: UserRing): void {

@@ -5,6 +5,7 @@ import { UserRing } from '../../ring/index.js';
 import { CommitWriter } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
 import { syncData, type WritableFile } from './journal-file.js';
+import { ShownRecords } from './shown-records.js';
 import { Staging } from './staging.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
@@ -35,6 +36,7 @@ class OpenedElsewhere implements WritableFile {
 interface OpenFile {
   readonly writer: CommitWriter;
   ring?: UserRing;
+  shown?: ShownRecords;
 }
 
 const WRITTEN = Promise.resolve();
@@ -50,10 +52,13 @@ port.on('message', (request: ThreadRequest) => {
       });
       break;
     case 'ring':
-      files.get(request.file)!.ring = new UserRing(request.ring, 'managed', true);
+      Object.assign(files.get(request.file)!, {
+        ring: new UserRing(request.ring, 'managed', true),
+        shown: new ShownRecords(request.shown),
+      });
       break;
     case 'ahead':
-      ahead(request);
+      void writeAhead(files.get(request.file)!, request.start, request.end);
       break;
     case 'commit':
       void commit(request);
@@ -66,19 +71,28 @@ port.on('message', (request: ThreadRequest) => {
   }
 });
 
-function ahead({ file, start, end }: Extract<ThreadRequest, { type: 'ahead' }>): void {
-  const { writer, ring } = files.get(file)!;
-  writer.ahead(start, end, ring!);
+/** Writes the records behind `start`, up to `end` and then what is shown meanwhile, until there is no more. */
+async function writeAhead({ writer, ring, shown }: OpenFile, start: bigint, end: bigint): Promise<void> {
+  for (let more: bigint | undefined = end; more !== undefined;) {
+    end = more;
+    writer.ahead(start, end, ring!);
+    await writer.writing;
+    do more = shown!.endBehind(start, end);
+    while (more === undefined && !shown!.sleep(start, end));
+  }
 }
 
 async function commit({ file, plan }: Extract<ThreadRequest, { type: 'commit' }>): Promise<void> {
-  const { writer, ring } = files.get(file)!;
+  const open = files.get(file)!;
+  const { writer, ring } = open;
   try {
     await writer.commit(plan, ring!);
     answer({ file });
   } catch (error) {
     answer({ file, error: failureOf(error) });
   }
+  // Of what has come meanwhile nobody told.
+  await writeAhead(open, plan.rangeEnd, plan.rangeEnd);
 }
 
 function answer(message: ThreadAnswer): void {

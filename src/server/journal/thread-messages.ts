@@ -5,9 +5,14 @@ import type { CommitFile } from './commit-writer.js';
 /** Numbers name files, and are not used again. */
 export type ThreadRequest =
   | { readonly type: 'open'; readonly file: number; readonly fd: number; readonly kind: CommitFile }
-  /** The ring of a file; from now on, as it may be moved. */
-  | { readonly type: 'ring'; readonly file: number; readonly ring: SharedArrayBuffer }
-  /** What `ahead` of a committer says; not answered. */
+  /** The ring of a file, and the memory of its `ShownRecords`; from now on, as it may be moved. */
+  | {
+      readonly type: 'ring';
+      readonly file: number;
+      readonly ring: SharedArrayBuffer;
+      readonly shown: SharedArrayBuffer;
+    }
+  /** What `ahead` of a committer says, when the thread does not look by itself; not answered. */
   | { readonly type: 'ahead'; readonly file: number; readonly start: bigint; readonly end: bigint }
   /** Carried out on the ring. Answered by a {@link ThreadAnswer}; one for each file at a time. */
   | { readonly type: 'commit'; readonly file: number; readonly plan: CommitPlan }

@@ -73,6 +73,24 @@ describe('a commit in the thread', () => {
     await committer.close();
   });
 
+  it('is in the file whatever was announced while another one was under way', async () => {
+    const file = await newFile();
+    const { ring, planner, output, plan } = await newMap();
+    const committer = thread.open(file.fd, { ...kind, durability: 'written' });
+    const announce = (value: number): void => {
+      output(value);
+      committer.ahead(planner.end, ring.producerPosition, ring);
+    };
+    for (const value of [1, 3, 5]) {
+      announce(value);
+      const committed = committer.commit(plan(), ring);
+      announce(value + 1);
+      await committed;
+    }
+    await committer.commit(plan(), ring);
+    expect(await valuesIn(file)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
   it('follows a ring that was moved', async () => {
     const file = await newFile();
     const { ring, output, plan } = await newMap();

@@ -118,6 +118,18 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
       '      void position, header;\n',
     ],
   ]),
+  ...mutations('shown-records.ts', [
+    [
+      'the thread sleeps without looking once more',
+      'if (this.endBehind(start, end) === undefined) return true;',
+      'return true;',
+    ],
+    [
+      'records behind a commit that was asked for are taken for those before it',
+      'Atomics.load(this.#positions, START) === start && shown > end',
+      'shown > end',
+    ],
+  ]),
   ...mutations('file-header.ts', [
     [
       'a damaged header stays damaged',
