@@ -101,14 +101,40 @@ export async function countedSamples(daemon: RunningDaemon, map: string): Promis
   return (body as { state: { samples: number } }).state.samples;
 }
 
+/** What the journal of a map has had of its disk. */
+export interface JournalUse {
+  readonly commits: number;
+  readonly syncs: number;
+  /** In which a sync was under way. */
+  readonly syncSeconds: number;
+}
+
+/** @throws Error for a map that does not exist */
+export async function journalUse({ port }: RunningDaemon, map: string): Promise<JournalUse> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const read = (name: string): number => {
+    const value = new RegExp(`^ringbufd_${name}\\{map="${map}"\\} (.+)$`, 'm').exec(text)?.[1];
+    if (value === undefined) throw new Error(`there is no ringbufd_${name} of map "${map}"`);
+    return Number(value);
+  };
+  return {
+    commits: read('journal_commits_total'),
+    syncs: read('journal_syncs_total'),
+    syncSeconds: read('journal_sync_seconds_total'),
+  };
+}
+
+/** What {@link startRingbufd} starts. */
+export type RingbufdContender = Contender & { readonly server: RunningDaemon };
+
 /**
  * ringbufd at one durability: acknowledged, and drained by a `count` handler.
- * @param nodeFlags for a profile
+ * @param nodeFlags for a profile, or another disk
  */
 export async function startRingbufd(
   durability: Durability,
   nodeFlags: readonly string[] = [],
-): Promise<Contender | Absent> {
+): Promise<RingbufdContender | Absent> {
   const name = `ringbufd, ${durability}`;
   const daemon = await startDaemon([], nodeFlags);
   const target = `bench-${durability}`;

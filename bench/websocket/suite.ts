@@ -11,6 +11,7 @@ import { startSink } from '../peers/sink.js';
 import { atLeast, type GroupResult, type Row, type Table, type Target } from '../report/results.js';
 import { startProducers, type Producers } from './producers.js';
 import { flowFor, type Shape } from './protocol.js';
+import { measureSyncs } from './syncs.js';
 
 /** A column: how many samples of which size travel together. */
 interface Load extends Shape {
@@ -91,6 +92,9 @@ async function run(context: GroupContext): Promise<GroupResult> {
     await Promise.all([...clients.values()].map((client) => client.stop()));
     await Promise.all(contenders.map((one) => one.stop()));
   }
+  const syncs = await measureSyncs(FRAME_64K, quick ? SECONDS.quick : SECONDS.full, context);
+  tables.push(syncs.table);
+  targets.push(...syncs.targets);
   return {
     group: 'websocket',
     tables,

@@ -16,6 +16,7 @@ import type {
   KeptProducer,
   KeptRun,
   RecoveredMap,
+  SyncTally,
 } from './journal/journal.js';
 import type { MapCounters } from './map-counters.js';
 import type { ProducerMoment, ProducerState } from './producer-states.js';
@@ -97,6 +98,10 @@ export class MapJournal implements JournalHost {
 
   get durability(): Durability {
     return this.#journal.durability;
+  }
+
+  get syncs(): SyncTally {
+    return this.#journal.syncs;
   }
 
   get state(): JournalState {

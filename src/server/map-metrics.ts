@@ -7,8 +7,8 @@ type CounterField = {
   [Field in keyof MapCounters]: MapCounters[Field] extends number ? Field : never;
 }[keyof MapCounters];
 
-/** `ringbufd_NAME_total`: its field and its help. */
-const counters: Record<string, [field: CounterField, help: string]> = {
+/** `ringbufd_NAME_total`: its field, or how it is read, and its help. */
+const counters: Record<string, [value: CounterField | ((map: HostedMap) => number), help: string]> = {
   samples_accepted: ['acceptedSamples', 'Samples that took room in the ring, reservations included'],
   accepted_bytes: ['acceptedBytes', 'Bytes that accepted records took in the ring'],
   samples_drained: ['drainedSamples', 'Samples that a handler answered for'],
@@ -26,6 +26,14 @@ const counters: Record<string, [field: CounterField, help: string]> = {
   reservations_expired: ['leasesExpired', 'Reservations discarded because their lease ran out'],
   reservations_abandoned: ['reservationsAbandoned', 'Reservations discarded because their connection ended'],
   journal_commits: ['journalCommits', 'Commits of the journal that became durable'],
+  journal_syncs: [
+    (map) => map.journal?.syncs.count ?? 0,
+    'Syncs (fdatasync) of the journal that have ended, on a map of durability synced',
+  ],
+  journal_sync_seconds: [
+    (map) => map.journal?.syncs.seconds ?? 0,
+    "Time that they took. There is never more than one at a time, so that its rate is the share of the time that the map's journal waits for the disk",
+  ],
   journal_headers_repaired: [
     'journalHeadersRepaired',
     "Damaged copies of the journal's header that the start wrote anew from the other one",
@@ -105,7 +113,8 @@ const gauges: Record<string, [read: (map: HostedMap) => number, help: string]> =
 /** Registers them all; a map that is gone is in none of them at the next look. */
 export function registerMapMetrics(registry: Registry, maps: () => Iterable<HostedMap>): void {
   const registers = [registry];
-  for (const [name, [field, help]] of Object.entries(counters))
+  for (const [name, [value, help]] of Object.entries(counters)) {
+    const read = typeof value === 'string' ? (map: HostedMap) => map.counters[value] : value;
     new Counter({
       name: `ringbufd_${name}_total`,
       help,
@@ -113,9 +122,10 @@ export function registerMapMetrics(registry: Registry, maps: () => Iterable<Host
       registers,
       collect() {
         this.reset();
-        for (const map of maps()) this.inc({ map: map.name }, map.counters[field]);
+        for (const map of maps()) this.inc({ map: map.name }, read(map));
       },
     });
+  }
   for (const [name, [read, help]] of Object.entries(gauges))
     new Gauge({
       name: `ringbufd_${name}`,

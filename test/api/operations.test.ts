@@ -218,6 +218,24 @@ describe('metrics', () => {
     );
   });
 
+  it('count the syncs of a journal, which only a synced map has, and their time', async () => {
+    const { rest } = under.daemon;
+    for (const durability of ['memory', 'written', 'synced'] as const) {
+      await rest.createMap(durability, { durability });
+      await rest.send('POST', `/v1/maps/${durability}/samples`, 'a sample', {
+        'content-type': 'application/octet-stream',
+      });
+    }
+    const series = await prometheus();
+    const of = (name: string, map: string): number =>
+      series.get(`ringbufd_journal_${name}_total{map="${map}"}`)!;
+    for (const map of ['memory', 'written'])
+      expect([of('syncs', map), of('sync_seconds', map)], map).toEqual([0, 0]);
+    expect(of('commits', 'synced')).toBeGreaterThan(0);
+    expect(of('syncs', 'synced')).toBe(of('commits', 'synced'));
+    expect(of('sync_seconds', 'synced')).toBeGreaterThan(0);
+  });
+
   it('follow what happens to a map, one by one', async () => {
     const map = await under.newMap();
     const value = async (name: string, labels = ''): Promise<number | undefined> =>

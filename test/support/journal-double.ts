@@ -1,11 +1,12 @@
-import type {
-  Durability,
-  Journal,
-  JournalHost,
-  JournalSnapshot,
-  JournalStore,
-  KeptProducer,
-  RecoveredMap,
+import {
+  NO_SYNCS,
+  type Durability,
+  type Journal,
+  type JournalHost,
+  type JournalSnapshot,
+  type JournalStore,
+  type KeptProducer,
+  type RecoveredMap,
 } from '../../src/server/journal/journal.js';
 
 /** Pause after a commit that found no room, in ms. */
@@ -28,6 +29,7 @@ export class JournalDouble implements Journal {
   failed = false;
   readonly createdMs = undefined;
   readonly findings = [];
+  readonly syncs = NO_SYNCS;
   /** Commits are made by {@link commit} only. */
   manual: boolean;
   /** Commits fail with it. */

@@ -4,6 +4,7 @@ import { builtModule } from '../built-module.js';
 import type { CommitPlan } from './commit-plan.js';
 import type { CommitFile, Committer } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
+import { NO_SYNCS, type SyncTally } from './journal.js';
 import { ShownRecords } from './shown-records.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
@@ -14,6 +15,8 @@ interface Pending {
 
 /** What is committed through the thread, until it is closed. */
 export interface ThreadCommitter extends Committer {
+  /** Of its file, since it was opened. */
+  readonly syncs: SyncTally;
   /**
    * The thread forgets the file. Not while a commit is under way. Whoever comes later is refused here: what the thread
    * throws ends it, and with it the commits of all other files.
@@ -31,6 +34,8 @@ export class CommitThread {
   readonly #worker: Worker;
   /** Commits that are under way, and files that are being closed, by file. */
   readonly #pending = new Map<number, Pending>();
+  /** By file, of those that are open. */
+  readonly #syncs = new Map<number, SyncTally>();
   #files = 0;
   /** Why the thread has ended. */
   #ended: Error | undefined;
@@ -43,7 +48,8 @@ export class CommitThread {
       execArgv: [],
       env: {},
     });
-    this.#worker.on('message', ({ file, error }: ThreadAnswer) => {
+    this.#worker.on('message', ({ file, syncs, error }: ThreadAnswer) => {
+      this.#syncs.set(file, syncs);
       const pending = this.#pending.get(file);
       this.#pending.delete(file);
       if (error === undefined) pending?.resolve();
@@ -70,7 +76,11 @@ export class CommitThread {
       this.#post({ type: 'ring', file, ring: sharedBuffer(ring), shown: shown.buffer });
       return shown;
     };
+    const syncs = (): SyncTally => this.#syncs.get(file) ?? NO_SYNCS;
     return {
+      get syncs() {
+        return syncs();
+      },
       ahead: (start, end, ring) => {
         if (isClosed) return;
         if (shownOf(ring).show(start, end)) this.#post({ type: 'ahead', file, start, end });
@@ -106,8 +116,12 @@ export class CommitThread {
   #forget(file: number): Promise<void> {
     if (this.#ended !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
+      const done = (): void => {
+        this.#syncs.delete(file);
+        resolve();
+      };
       // A thread that has ended is through with the file, too.
-      this.#pending.set(file, { resolve, reject: () => resolve() });
+      this.#pending.set(file, { resolve: done, reject: done });
       this.#post({ type: 'close', file });
     });
   }

@@ -2,13 +2,15 @@ import { DATA_OFFSET } from '../../ring/index.js';
 import { CommitPlanner, type CommitPlan } from './commit-plan.js';
 import type { Committer } from './commit-writer.js';
 import type { FileHeader } from './file-header.js';
-import type {
-  Durability,
-  Journal,
-  JournalFinding,
-  JournalHost,
-  JournalSnapshot,
-  RecoveredMap,
+import {
+  NO_SYNCS,
+  type Durability,
+  type Journal,
+  type JournalFinding,
+  type JournalHost,
+  type JournalSnapshot,
+  type RecoveredMap,
+  type SyncTally,
 } from './journal.js';
 import { classifyFailure, type Pauses } from './failure.js';
 import type { Recovery } from './recovery.js';
@@ -20,8 +22,8 @@ export interface FileJournalOptions {
   /** What was found; a new file is a recovery of nothing. */
   recovery: Recovery;
   findings?: readonly JournalFinding[];
-  /** Carries out the commits. */
-  committer: Committer;
+  /** Carries out the commits, and may count the syncs. */
+  committer: Committer & { readonly syncs?: SyncTally };
   /** Bytes of records for which the committer is told that they are there; by default {@link AHEAD_BYTES}. */
   aheadBytes?: number;
   pauses: Pauses;
@@ -74,6 +76,10 @@ export class FileJournal implements Journal {
 
   get failed(): boolean {
     return this.#failure !== undefined;
+  }
+
+  get syncs(): SyncTally {
+    return this.#options.committer.syncs ?? NO_SYNCS;
   }
 
   attach(host: JournalHost): RecoveredMap | undefined {

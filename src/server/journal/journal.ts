@@ -92,6 +92,15 @@ export interface JournalSnapshot {
   readonly runs: readonly KeptRun[];
 }
 
+/** The syncs (fdatasync) of commits that have ended, whether they worked or not. */
+export interface SyncTally {
+  readonly count: number;
+  /** Never two of a map at once: the share of the time in which one was under way follows from it. Unit: s. */
+  readonly seconds: number;
+}
+
+export const NO_SYNCS: SyncTally = { count: 0, seconds: 0 };
+
 /** What opening a journal has found wrong beside damaged records, and what it did about it. */
 export interface JournalFinding {
   /**
@@ -160,6 +169,8 @@ export interface Journal {
   readonly createdMs: number | undefined;
   /** What was wrong with it when it was opened, damaged records apart. */
   readonly findings: readonly JournalFinding[];
+  /** Since it was opened. */
+  readonly syncs: SyncTally;
   /**
    * Brings the recovered content into the host's ring (records, positions) and starts to serve it. Records that were
    * reserved and not submitted are discards now. What is quarantined is a discard, too.

@@ -1,4 +1,4 @@
-import type { Journal, JournalHost } from './journal.js';
+import { NO_SYNCS, type Journal, type JournalHost } from './journal.js';
 
 /** The journal of a map that keeps nothing: whatever is in the ring is as durable as it will get. */
 export class MemoryJournal implements Journal {
@@ -6,6 +6,7 @@ export class MemoryJournal implements Journal {
   readonly failed = false;
   readonly createdMs = undefined;
   readonly findings = [];
+  readonly syncs = NO_SYNCS;
   #host: JournalHost | undefined;
 
   attach(host: JournalHost): undefined {

@@ -4,6 +4,7 @@ import { parentPort } from 'node:worker_threads';
 import { UserRing } from '../../ring/index.js';
 import { CommitWriter } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
+import { NO_SYNCS, type SyncTally } from './journal.js';
 import { syncData, type WritableFile } from './journal-file.js';
 import { ShownRecords } from './shown-records.js';
 import { Staging } from './staging.js';
@@ -12,6 +13,7 @@ import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messag
 /** Writes at once: there is nobody in this thread whom that holds up. Syncs take long, and go side by side. */
 class OpenedElsewhere implements WritableFile {
   readonly #fd: number;
+  #syncs = NO_SYNCS;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -28,12 +30,23 @@ class OpenedElsewhere implements WritableFile {
     }
   }
 
-  sync(): Promise<void> {
-    return syncData(this.#fd);
+  async sync(): Promise<void> {
+    const began = performance.now();
+    try {
+      await syncData(this.#fd);
+    } finally {
+      const { count, seconds } = this.#syncs;
+      this.#syncs = { count: count + 1, seconds: seconds + (performance.now() - began) / 1000 };
+    }
+  }
+
+  get syncs(): SyncTally {
+    return this.#syncs;
   }
 }
 
 interface OpenFile {
+  readonly file: OpenedElsewhere;
   readonly writer: CommitWriter;
   ring?: UserRing;
   shown?: ShownRecords;
@@ -47,9 +60,7 @@ const files = new Map<number, OpenFile>();
 port.on('message', (request: ThreadRequest) => {
   switch (request.type) {
     case 'open':
-      files.set(request.file, {
-        writer: new CommitWriter(new OpenedElsewhere(request.fd), request.kind, staging),
-      });
+      openFile(request);
       break;
     case 'ring':
       Object.assign(files.get(request.file)!, {
@@ -65,11 +76,16 @@ port.on('message', (request: ThreadRequest) => {
       break;
     case 'close':
       // All that was told before is written: only a commit takes longer than its message, and none is under way.
+      answer(request.file);
       files.delete(request.file);
-      answer({ file: request.file });
       break;
   }
 });
+
+function openFile({ file, fd, kind }: Extract<ThreadRequest, { type: 'open' }>): void {
+  const opened = new OpenedElsewhere(fd);
+  files.set(file, { file: opened, writer: new CommitWriter(opened, kind, staging) });
+}
 
 /** Writes the records behind `start`, up to `end` and then what is shown meanwhile, until there is no more. */
 async function writeAhead({ writer, ring, shown }: OpenFile, start: bigint, end: bigint): Promise<void> {
@@ -87,16 +103,17 @@ async function commit({ file, plan }: Extract<ThreadRequest, { type: 'commit' }>
   const { writer, ring } = open;
   try {
     await writer.commit(plan, ring!);
-    answer({ file });
+    answer(file);
   } catch (error) {
-    answer({ file, error: failureOf(error) });
+    answer(file, failureOf(error));
   }
   // Of what has come meanwhile nobody told.
   await writeAhead(open, plan.rangeEnd, plan.rangeEnd);
 }
 
-function answer(message: ThreadAnswer): void {
-  port.postMessage(message);
+function answer(file: number, error?: ThreadFailure): void {
+  const { syncs } = files.get(file)!.file;
+  port.postMessage({ file, syncs, ...(error && { error }) } satisfies ThreadAnswer);
 }
 
 function failureOf(error: unknown): ThreadFailure {

@@ -1,6 +1,7 @@
 /** What the daemon and the thread that carries out its commits (thread-entry.ts) say to each other. */
 import type { CommitPlan } from './commit-plan.js';
 import type { CommitFile } from './commit-writer.js';
+import type { SyncTally } from './journal.js';
 
 /** Numbers name files, and are not used again. */
 export type ThreadRequest =
@@ -21,6 +22,8 @@ export type ThreadRequest =
 
 export interface ThreadAnswer {
   readonly file: number;
+  /** Of this file, since it was opened. */
+  readonly syncs: SyncTally;
   readonly error?: ThreadFailure;
 }
 

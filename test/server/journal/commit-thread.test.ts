@@ -124,6 +124,33 @@ describe('a commit in the thread', () => {
     expect(classifyFailure(error)).toBe('EIO');
   });
 
+  it('is one sync, or none, and that is counted whether it works or not', async () => {
+    const file = await newFile();
+    const { ring, output, plan } = await newMap();
+    const [synced, written] = [
+      thread.open(file.fd, kind),
+      thread.open(file.fd, { ...kind, durability: 'written' }),
+    ];
+    expect(synced.syncs).toEqual({ count: 0, seconds: 0 });
+    for (const value of [1, 2]) {
+      output(value);
+      await synced.commit(plan(), ring);
+    }
+    await written.commit(plan(), ring);
+    expect(synced.syncs.count).toBe(2);
+    expect(synced.syncs.seconds).toBeGreaterThan(0);
+    expect(written.syncs).toEqual({ count: 0, seconds: 0 });
+    const nowhere = await open('/dev/null', 'r+');
+    try {
+      const failing = thread.open(nowhere.fd, kind);
+      await expect(failing.commit(plan(), ring)).rejects.toThrow(SyncFailed);
+      expect(failing.syncs.count).toBe(1);
+      await failing.close();
+    } finally {
+      await nowhere.close();
+    }
+  });
+
   it('fails for good when the thread ends, as does every later one', async () => {
     const file = await newFile();
     const { ring, output, plan } = await newMap();
