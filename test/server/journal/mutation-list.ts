@@ -120,12 +120,12 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
   ]),
   ...mutations('shown-records.ts', [
     [
-      'the thread sleeps without looking once more',
+      'shown: the thread sleeps without looking once more',
       'if (this.endBehind(start, end) === undefined) return true;',
       'return true;',
     ],
     [
-      'records behind a commit that was asked for are taken for those before it',
+      'shown: records behind a commit that was asked for are taken for those before it',
       'Atomics.load(this.#positions, START) === start && shown > end',
       'shown > end',
     ],

@@ -19,7 +19,15 @@ import { JOURNAL_MUTATIONS, type JournalMutation } from './mutation-list.js';
 const PARALLEL = 2;
 const TIMEOUT_MS = 120_000;
 /** Those that need no other part of the daemon. */
-const TESTS = ['checksum', 'commit-choice', 'file-journal', 'file-store', 'power-loss', 'damage'];
+const TESTS = [
+  'checksum',
+  'shown-records',
+  'commit-choice',
+  'file-journal',
+  'file-store',
+  'power-loss',
+  'damage',
+];
 
 /** @param mutation absent: what the tests say of the sources as they are */
 async function judge(mutation?: JournalMutation): Promise<Finding> {
