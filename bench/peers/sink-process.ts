@@ -1,4 +1,4 @@
-/** The limit: a bare `ws` server that counts the messages of each connection and tells when it is asked, by a text. */
+/** What WebSocket alone costs: a bare `ws` server that counts the messages of each connection and tells when it is asked, by a text. */
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 

@@ -15,7 +15,7 @@ export async function startSink(): Promise<Contender> {
     server,
     port,
     target: '',
-    setting: 'the limit: counts bytes, keeps nothing, acknowledges nothing until the end',
+    setting: 'counts bytes, keeps nothing, acknowledges nothing until the end',
     overheadBytes: 16,
     batches: 'frames',
     settle: async () => {

@@ -22,6 +22,20 @@ describe('docs/BENCHMARKS.md', () => {
     );
   });
 
+  it('is what the README quotes', () => {
+    const targets = results.groups.flatMap((group) => group.targets);
+    const times = (broker: string): string => {
+      const measured = targets.find(({ what }) =>
+        what.startsWith(`64 KiB frames against ${broker}`),
+      )!.measured;
+      return `${Math.round(measured)} times`;
+    };
+    const text = readFileSync(root('README.md'), 'utf8').replace(/\s+/g, ' ');
+    expect(text).toContain(`${times('Redis')} the 64-byte samples that Redis Streams takes`);
+    expect(text).toContain(`${times('NATS')} those of NATS`);
+    expect(text).toContain(`${times('JetStream')} those of JetStream`);
+  });
+
   it('comes from full runs', () => {
     for (const { group, quick, tries } of results.groups) {
       expect(quick, group).toBe(false);
