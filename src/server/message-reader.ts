@@ -52,6 +52,8 @@ const lent = Buffer.from(new ArrayBuffer(MAX_LENT_BYTES));
 const lentWords = new Int32Array(lent.buffer);
 const views: (Buffer | undefined)[] = new Array<undefined>(MAX_VIEW_BYTES + 1).fill(undefined);
 
+const NO_HEAD = Buffer.alloc(0);
+
 /** What is done with the bytes that come. */
 const enum Mode {
   READ,
@@ -71,7 +73,7 @@ export class MessageReader {
   /** Whether it is the peer's Close. */
   #closing = false;
   /** The beginning of a frame whose head is not complete. What ws gets of it, it reads at once, or is the last. */
-  readonly #head = Buffer.alloc(MAX_HEAD_BYTES);
+  #head: Buffer = NO_HEAD;
   #headBytes = 0;
   /** Pieces of the payload of a message that is not complete, and how many bytes of it are missing. */
   #pieces: Buffer[] = [];
@@ -105,11 +107,17 @@ export class MessageReader {
       }
       const size = this.#headSize(chunk, at, chunk.length);
       if (at + size > chunk.length) {
-        this.#headBytes = chunk.copy(this.#head, 0, at);
+        this.#headBytes = chunk.copy(this.#ownHead(), 0, at);
         return;
       }
       at = this.#begin(chunk, at, size, chunk, at + size);
     }
+  }
+
+  /** Made when it is needed: most connections of many are idle. */
+  #ownHead(): Buffer {
+    if (this.#head === NO_HEAD) this.#head = Buffer.alloc(MAX_HEAD_BYTES);
+    return this.#head;
   }
 
   /** Completes a head that began in an earlier chunk. @returns where the bytes behind it begin */
@@ -156,7 +164,7 @@ export class MessageReader {
     }
     this.#missing = length;
     // ws has to see the whole frame if it turns out to come in too many pieces.
-    if (head !== this.#head) head.copy(this.#head, 0, from, from + size);
+    if (head !== this.#head) head.copy(this.#ownHead(), 0, from, from + size);
     return this.#continueMessage(chunk, at);
   }
 
