@@ -1,9 +1,5 @@
+import { HeldMessages } from './held-messages.js';
 import type { SessionSocket } from './session-socket.js';
-
-interface HeldMessage {
-  data: Uint8Array;
-  isBinary: boolean;
-}
 
 /**
  * Stands between a socket and its session. While the session waits for room, the socket is paused and what had been
@@ -13,7 +9,7 @@ export class MessageGate {
   readonly #socket: SessionSocket;
   readonly #handle: (data: Uint8Array, isBinary: boolean) => void;
   readonly #onIdle: () => void;
-  #held: HeldMessage[] = [];
+  readonly #held = new HeldMessages();
   #shut = false;
   #dropped = false;
 
@@ -34,8 +30,7 @@ export class MessageGate {
   }
 
   message(data: Uint8Array, isBinary: boolean): void {
-    // A copy: the bytes are lent.
-    if (this.#shut) this.#held.push({ data: new Uint8Array(data), isBinary });
+    if (this.#shut) this.#held.add(data, isBinary);
     else this.#handle(data, isBinary);
   }
 
@@ -49,7 +44,7 @@ export class MessageGate {
   open(): void {
     this.#shut = false;
     // Each message leaves the queue before it is handled: its handler may shut the gate again, or drop the rest.
-    for (let next = this.#held.shift(); next !== undefined; next = this.#held.shift()) {
+    for (let next = this.#held.take(); next !== undefined; next = this.#held.take()) {
       this.#handle(next.data, next.isBinary);
       if (this.#shut as boolean) return;
     }
@@ -61,8 +56,8 @@ export class MessageGate {
   /** Forgets what is held, for good: the session has ended. Returns how many messages that were. */
   drop(): number {
     this.#dropped = true;
-    const dropped = this.#held.length;
-    this.#held = [];
+    const dropped = this.#held.count;
+    this.#held.clear();
     // A paused socket would never see the end of the closing handshake.
     this.#socket.resume();
     return dropped;

@@ -21,7 +21,7 @@ export interface MessageTarget {
 export interface MessageLimits {
   /** Of a longer one ws gets the frame, and refuses it. */
   maxMessageBytes: number;
-  /** The same for a message that arrives in more pieces: each holds memory. */
+  /** The same for a message that arrives in more pieces: each holds memory. At least {@link MIN_PIECES}. */
   maxPieces: number;
 }
 
@@ -39,6 +39,11 @@ const MASK_BYTES = 4;
 /** Of every frame, before a longer length and the mask. */
 const HEAD_BYTES = 2;
 const MAX_HEAD_BYTES = 14;
+/**
+ * More than the bytes of a control frame: ws never refuses one that is as it must be, in whatever pieces it comes, and what is
+ * behind it may be read.
+ */
+export const MIN_PIECES = 140;
 
 /** The longest message that is read here. A longer one is rare, and its memory would leave the cache. Unit: bytes. */
 export const MAX_LENT_BYTES = 256 * 1024;
@@ -81,7 +86,9 @@ export class MessageReader {
   #payloadBytes = 0;
   #mask = 0;
 
+  /** @throws RangeError for a limit under {@link MIN_PIECES} */
   constructor(target: MessageTarget, limits: MessageLimits) {
+    if (limits.maxPieces < MIN_PIECES) throw new RangeError(`maxPieces ${limits.maxPieces} < ${MIN_PIECES}`);
     this.#target = target;
     this.#maxMessageBytes = Math.min(limits.maxMessageBytes, MAX_LENT_BYTES);
     this.#maxPieces = limits.maxPieces;

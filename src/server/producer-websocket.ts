@@ -27,12 +27,12 @@ export class ProducerWebSocket extends WebSocket {
   /**
    * From now on whole binary messages come here, and only the rest goes to ws: see {@link MessageReader}.
    * @param onMessage the bytes are lent, as {@link SocketEvents.message} says
+   * @returns false: ws reads in a way that is not known here, and everything goes on through it alone
    */
-  readMessages(tcp: Socket, limits: MessageLimits, onMessage: (data: Uint8Array) => void): void {
+  readMessages(tcp: Socket, limits: MessageLimits, onMessage: (data: Uint8Array) => void): boolean {
     const listeners = tcp.listeners('data') as ((chunk: Buffer) => void)[];
     const [toWs] = listeners;
-    // What ws has set is one listener. Should a later version read in another way, everything goes on through it alone.
-    if (toWs === undefined || listeners.length > 1) return;
+    if (toWs === undefined || listeners.length > 1) return false;
     const reader = new MessageReader(
       {
         message: onMessage,
@@ -49,6 +49,7 @@ export class ProducerWebSocket extends WebSocket {
       const rest = tcp.readableLength > 0 && !this.#heardAll ? (tcp.read() as Buffer | null) : null;
       if (rest !== null) reader.read(rest);
     });
+    return true;
   }
 
   override close(code?: number, reason?: string | Buffer): void {

@@ -29,10 +29,16 @@ export function unmask(words: Int32Array, bytes: Uint8Array, mask: number): void
   for (let index = 0; index < end; index++) words[index]! ^= mask;
 }
 
-/** bufferutil, which ws uses as well: it ships its binaries, and where there is none for a platform it is not installed. */
+/**
+ * bufferutil, which ws uses as well. Where it has no binary for the platform it is not installed, or comes with a loop over
+ * bytes in JavaScript, which takes seven times what the one over words above does.
+ */
 function loadNative(): Unmask | undefined {
+  const load = createRequire(import.meta.url);
   try {
-    return (createRequire(import.meta.url)('bufferutil') as { unmask: Unmask }).unmask;
+    const { unmask: found } = load('bufferutil') as { unmask: Unmask };
+    const { unmask: fallback } = load('bufferutil/fallback.js') as { unmask: Unmask };
+    return found === fallback ? undefined : found;
   } catch {
     return undefined;
   }

@@ -109,6 +109,8 @@ export class WsGateway {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
+      // What ws reads is told at once, in order with what is read beside it.
+      allowSynchronousEvents: true,
       maxPayload: this.#messageLimits.maxMessageBytes,
       maxFragments: MAX_FRAGMENTS,
       maxBufferedChunks: this.#messageLimits.maxPieces,
@@ -231,10 +233,11 @@ export class WsGateway {
       socket.awaitingPong = false;
       session.message(data, isBinary);
     });
-    ws.readMessages(tcp, this.#messageLimits, (data) => {
+    const isRead = ws.readMessages(tcp, this.#messageLimits, (data) => {
       socket.awaitingPong = false;
       session.message(data, true);
     });
+    if (!isRead) logger.warn({ map: admission.map.name }, 'this version of ws cannot be read beside: slower');
     ws.on('pong', () => {
       socket.awaitingPong = false;
     });

@@ -3,13 +3,18 @@ import fc from 'fast-check';
 import type { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import * as ws from 'ws';
-import { MAX_LENT_BYTES, MessageReader, type MessageLimits } from '../../src/server/message-reader.js';
+import {
+  MAX_LENT_BYTES,
+  MessageReader,
+  MIN_PIECES,
+  type MessageLimits,
+} from '../../src/server/message-reader.js';
 
 /** ws exports it, and its types do not say so. */
 type Receiver = EventEmitter & { write: (bytes: Buffer) => boolean };
 const { Receiver } = ws as unknown as { Receiver: new (options: Record<string, unknown>) => Receiver };
 
-const LIMITS: MessageLimits = { maxMessageBytes: 2000, maxPieces: 30 };
+const LIMITS: MessageLimits = { maxMessageBytes: 2000, maxPieces: MIN_PIECES };
 const MAX_FRAGMENTS = 4;
 
 /** What came of a stream of bytes: messages, pings and pongs as text, and how it ended. */
@@ -191,7 +196,7 @@ describe('the message reader in front of ws', () => {
   });
 
   it('leaves a message to ws that is too long to be lent out, and what follows', () => {
-    const limits = { maxMessageBytes: 4 * MAX_LENT_BYTES, maxPieces: 30 };
+    const limits = { maxMessageBytes: 4 * MAX_LENT_BYTES, maxPieces: MIN_PIECES };
     const { events, toWs, read } = withReader(limits);
     const long = Buffer.alloc(MAX_LENT_BYTES + 1, 'x');
     read(binary(long.subarray(1)));
@@ -223,6 +228,15 @@ describe('the message reader in front of ws', () => {
       [['binary', '00'.repeat(LIMITS.maxPieces)]],
       [['WS_ERR_TOO_MANY_BUFFERED_PARTS']],
     ]);
+  });
+
+  it('has room for a ping in the smallest pieces, which ws would refuse otherwise', () => {
+    const { events, read } = withReader();
+    const ping = frameOf({ first: 0x89, payload: Buffer.alloc(125), mask: MASK });
+    for (let at = 0; at < ping.length; at++) read(Buffer.from(ping.subarray(at, at + 1)));
+    read(binary(Buffer.from('next')));
+    expect(events.map(([what]) => what)).toEqual(['ping', 'binary']);
+    expect(() => withReader({ ...LIMITS, maxPieces: MIN_PIECES - 1 })).toThrow(RangeError);
   });
 
   it('gives ws a frame that it refuses as soon as ws would refuse it', async () => {

@@ -22,9 +22,10 @@ beforeEach(async () => {
       tcp = socket as Socket;
       ws.on('error', () => undefined);
       ws.on('message', (data: Buffer) => messages.push(`ws: ${data.toString()}`));
-      ws.readMessages(tcp, { maxMessageBytes: 1000, maxPieces: 100 }, (data) =>
+      const isRead = ws.readMessages(tcp, { maxMessageBytes: 1000, maxPieces: 1000 }, (data) =>
         messages.push(Buffer.from(data).toString()),
       );
+      expect(isRead).toBe(true);
     });
   });
   server.listen(0, '127.0.0.1');
