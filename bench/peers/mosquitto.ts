@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { openTcp } from '../websocket/link.js';
+import { openWebSocket } from '../websocket/link.js';
+import { FrameReader, headerSize, maskedFrame, patchMaskedU16 } from '../websocket/masked-frame.js';
 import type { OpenLink } from '../websocket/protocol.js';
 import type { Absent, Contender } from './contender.js';
 import { freePort, startServer } from './server.js';
@@ -14,12 +15,15 @@ const IN_FLIGHT = 1024;
 
 export async function startMosquitto(): Promise<Contender | Absent> {
   const port = await freePort();
+  const otherPort = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'ringbufd-bench-mqtt-'));
   const config = join(folder, 'mosquitto.conf');
   writeFileSync(
     config,
-    `listener ${port} 127.0.0.1
-protocol mqtt
+    // It does not start with nothing but a WebSocket listener.
+    `listener ${otherPort} 127.0.0.1
+listener ${port} 127.0.0.1
+protocol websockets
 allow_anonymous true
 user ${userInfo().username}
 max_inflight_messages 0
@@ -41,7 +45,7 @@ log_type error
     port,
     target: 'bench',
     mostInFlight: IN_FLIGHT,
-    setting: `TCP, without WebSocket around it, PUBLISH with QoS 1, ${IN_FLIGHT} in flight, no subscriber`,
+    setting: `WebSocket port, PUBLISH with QoS 1, ${IN_FLIGHT} in flight, no subscriber`,
     overheadBytes: 12,
     batches: 'packed',
     settle: async () => {
@@ -54,27 +58,28 @@ log_type error
   };
 }
 
-/** MQTT 3.1.1: PUBLISH packets of one size, many in one write; a PUBACK each. */
+/** MQTT 3.1.1 over WebSocket: PUBLISH packets of one size, many in one frame; a PUBACK each. */
 export const openMqtt: OpenLink = async (port, topic, shape, flow) => {
-  const socket = await openTcp(port);
-  socket.pause();
-  socket.write(connectPacket(`bench-${Math.random().toString(36).slice(2, 10)}`));
+  const socket = await openWebSocket(port, '/', 'mqtt');
+  socket.write(maskedFrame(connectPacket(`bench-${Math.random().toString(36).slice(2, 10)}`)));
   const packet = publishPacket(topic, shape.sampleBytes * shape.samplesPerMessage);
-  const block = Buffer.concat(Array<Buffer>(flow.perBlock).fill(packet.bytes));
+  const block = maskedFrame(Buffer.concat(Array<Buffer>(flow.perBlock).fill(packet.bytes)));
+  const start = headerSize(flow.perBlock * packet.bytes.length);
+  const reader = new FrameReader();
   let next = 1;
   let bytes = 0;
   let connected = false;
   return {
     socket,
     createBlock: () => ({ bytes: Buffer.from(block), messages: flow.perBlock }),
-    prepare({ bytes: packets, messages }) {
+    prepare({ bytes: frame, messages }) {
       for (let i = 0; i < messages; i++) {
-        packets.writeUInt16BE(next, i * packet.bytes.length + packet.idAt);
+        patchMaskedU16(frame, start, i * packet.bytes.length + packet.idAt, next);
         next = next === 65535 ? 1 : next + 1;
       }
     },
     receive(chunk) {
-      bytes += chunk.length;
+      reader.push(chunk, (body) => void (bytes += body.length));
       if (!connected && bytes >= PUBACK_BYTES) {
         // CONNACK is as long as a PUBACK.
         connected = true;

@@ -44,6 +44,16 @@ export function patchMaskedU64(view: DataView, at: number, value: number): void 
   view.setUint32(at + 4, (Math.floor(value / 2 ** 32) ^ maskWord) >>> 0, true);
 }
 
+/**
+ * Overwrites a u16, high byte first, of a masked payload.
+ * @param start where the payload begins in the frame
+ * @param at where the u16 is in the payload
+ */
+export function patchMaskedU16(frame: Uint8Array, start: number, at: number, value: number): void {
+  frame[start + at] = (value >>> 8) ^ MASK[at & 3]!;
+  frame[start + at + 1] = (value & 0xff) ^ MASK[(at + 1) & 3]!;
+}
+
 /** Cuts a server's frames, which are not masked, out of what arrives. */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);

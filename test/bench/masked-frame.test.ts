@@ -8,6 +8,7 @@ import {
   headerSize,
   maskedFrame,
   Opcode,
+  patchMaskedU16,
   patchMaskedU64,
 } from '../../bench/websocket/masked-frame.js';
 
@@ -52,7 +53,9 @@ describe('a masked frame', () => {
     const frame = maskedFrame(payload);
     const start = headerSize(payload.length);
     patchMaskedU64(new DataView(frame.buffer, frame.byteOffset, frame.length), start + 8, 2 ** 40 + 5);
+    patchMaskedU16(frame, start, 17, 0xfe01);
     const [message] = await understood(frame);
+    expect(message!.readUInt16BE(17)).toBe(0xfe01);
     expect(message!.readBigUInt64LE(8)).toBe(2n ** 40n + 5n);
     expect(message!.subarray(0, 8)).toEqual(Buffer.alloc(8));
   });
