@@ -103,7 +103,6 @@ export async function countedSamples(daemon: RunningDaemon, map: string): Promis
 
 /** What the journal of a map has had of its disk. */
 export interface JournalUse {
-  readonly commits: number;
   readonly syncs: number;
   /** In which a sync was under way. */
   readonly syncSeconds: number;
@@ -118,7 +117,6 @@ export async function journalUse({ port }: RunningDaemon, map: string): Promise<
     return Number(value);
   };
   return {
-    commits: read('journal_commits_total'),
     syncs: read('journal_syncs_total'),
     syncSeconds: read('journal_sync_seconds_total'),
   };

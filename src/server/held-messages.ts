@@ -24,11 +24,11 @@ export class HeldMessages {
 
   /** Keeps a copy. */
   add(data: Uint8Array, isBinary: boolean): void {
-    const end = this.#to + HEAD_BYTES + data.length;
-    if (end > this.#bytes.length) this.#makeRoom(HEAD_BYTES + data.length);
+    const size = HEAD_BYTES + data.length;
+    if (this.#to + size > this.#bytes.length) this.#makeRoom(size);
     this.#bytes.writeUInt32LE(data.length * 2 + (isBinary ? 1 : 0), this.#to);
     this.#bytes.set(data, this.#to + HEAD_BYTES);
-    this.#to += HEAD_BYTES + data.length;
+    this.#to += size;
     this.#count++;
   }
 

@@ -229,14 +229,12 @@ export class WsGateway {
       return;
     }
     ws.events = session;
-    ws.on('message', (data: Buffer, isBinary: boolean) => {
+    const take = (data: Uint8Array, isBinary: boolean): void => {
       socket.awaitingPong = false;
       session.message(data, isBinary);
-    });
-    const isRead = ws.readMessages(tcp, this.#messageLimits, (data) => {
-      socket.awaitingPong = false;
-      session.message(data, true);
-    });
+    };
+    ws.on('message', take);
+    const isRead = ws.readMessages(tcp, this.#messageLimits, (data) => take(data, true));
     if (!isRead) logger.warn({ map: admission.map.name }, 'this version of ws cannot be read beside: slower');
     ws.on('pong', () => {
       socket.awaitingPong = false;
