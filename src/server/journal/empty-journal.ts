@@ -5,7 +5,14 @@ import type { DiskFile, JournalFile } from './journal-file.js';
 import { commitSlotAt, fileSize, HEADER_COPIES_AT, imageAt, tableAt } from './layout.js';
 import { NO_TABLE } from './producer-book.js';
 
-const ZEROS = new Uint8Array(1024 * 1024);
+/**
+ * A new file is written in pieces of this size, at multiples of it. ext4 and XFS keep what was written in one piece in one
+ * folio of the page cache, and go through all blocks of a folio for each write into it, however small: into folios of
+ * 64 KiB, a commit record took 1.2 µs and 64 KiB of records 3.2 µs, into those of 1 MiB 3.7 and 5.9 µs, into single pages
+ * 2.1 and 6.7 µs (Linux 6.18, ext4).
+ */
+const PIECE_BYTES = 64 * 1024;
+const ZEROS = new Uint8Array(PIECE_BYTES);
 
 /** A salt that no other file has. */
 export function newSalt(): Int32Array {
@@ -48,6 +55,9 @@ export async function writeEmptyJournal(
 }
 
 async function writeZeros(file: JournalFile, from: number, to: number): Promise<void> {
-  for (let at = from; at < to; at += ZEROS.length)
-    await file.write(at, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)));
+  for (let at = from; at < to;) {
+    const end = Math.min(at - (at % PIECE_BYTES) + PIECE_BYTES, to);
+    await file.write(at, ZEROS.subarray(0, end - at));
+    at = end;
+  }
 }
