@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const SOURCE = 'wasm/record-stager.ts';
 const TARGET = 'src/server/journal/record-stager-wasm.ts';
-/** Memory for the slices of src/server/journal/staging.ts. Unit: 64 KiB. */
-const PAGES = '32';
-const FLAGS = ['--runtime', 'stub', '--use', 'abort=', '-O3', '--noAssert', '--initialMemory', PAGES];
+const FLAGS = [
+  ...['--runtime', 'stub', '--use', 'abort=', '-O3', '--noAssert', '--enable', 'simd'],
+  // src/server/journal/record-memory.ts brings the memory.
+  ...['--importMemory', '--initialMemory', '1'],
+];
 
 /** @returns {string} the text of the module in src/ */
 function compile() {

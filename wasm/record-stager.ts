@@ -9,6 +9,8 @@
 
 const PRIME_A: i32 = 0x9e3779b1;
 const PRIME_B: i32 = 0x85ebca77;
+const PRIME_C: i32 = 0xc2b2ae3d;
+const PRIME_D: i32 = 0x27d4eb2f;
 const BUSY: i32 = 0x80000000;
 const DISCARD: i32 = 0x40000000;
 const LENGTH_MASK: i32 = 0x3fffffff;
@@ -18,6 +20,12 @@ let digest: i32 = 0;
 /** Digest of the records staged by the last call of {@link stage}. */
 export function digestOf(): i32 {
   return digest;
+}
+
+/** A step of all four lanes. */
+function mix(lanes: v128, words: v128, primes: v128): v128 {
+  const product = i32x4.mul(v128.xor(lanes, words), primes);
+  return v128.or(i32x4.shl(product, 13), i32x4.shr_u(product, 19));
 }
 
 /**
@@ -36,12 +44,15 @@ export function stage(
   length: i32,
   low: i32,
   high: i32,
-  saltA: i32,
-  saltB: i32,
+  salt0: i32,
+  salt1: i32,
+  salt2: i32,
+  salt3: i32,
   before: i32,
 ): i32 {
-  digest = before;
   let sum = before;
+  const primes = i32x4(PRIME_A, PRIME_B, PRIME_C, PRIME_D);
+  const salt = i32x4(salt0, salt1, salt2, salt3);
   while (at < length) {
     const record = base + at;
     const header = load<i32>(record);
@@ -51,25 +62,23 @@ export function stage(
     const recordLow = low + at;
     const recordHigh = high + i32(u32(recordLow) < u32(low));
 
-    let a = (saltA ^ recordLow) * PRIME_A;
-    a = (rotl<i32>(a, 13) ^ header) * PRIME_B;
-    a = rotl<i32>(a, 13);
-    let b = (saltB ^ header) * PRIME_B;
-    b = (rotl<i32>(b, 15) ^ recordHigh) * PRIME_A;
-    b = rotl<i32>(b, 15) ^ recordLow;
-    let parity: i64 = 0;
+    let lanes = mix(salt, i32x4(recordLow, header, recordHigh, recordLow), primes);
     if (hasPayload) {
       const end = record + total;
-      for (let word = record + 8; word < end; word += 8) {
-        const pair = load<i64>(word);
-        parity ^= pair;
-        a = rotl<i32>((a ^ i32(pair)) * PRIME_A, 13);
-        b = rotl<i32>((b ^ i32(pair >>> 32)) * PRIME_B, 15);
+      let word = record + 8;
+      for (; word + 64 <= end; word += 64) {
+        lanes = mix(lanes, v128.load(word), primes);
+        lanes = mix(lanes, v128.load(word, 16), primes);
+        lanes = mix(lanes, v128.load(word, 32), primes);
+        lanes = mix(lanes, v128.load(word, 48), primes);
       }
+      for (; word + 16 <= end; word += 16) lanes = mix(lanes, v128.load(word), primes);
+      // Two words are left: lanes C and D stay.
+      if (word < end) lanes = v128.shuffle<i64>(mix(lanes, v128.load64_zero(word), primes), lanes, 0, 3);
     }
-    let hash = (a * PRIME_B) ^ (rotl<i32>(b, 16) * PRIME_A);
-    hash ^= hash >>> 15;
-    hash = (hash & ~3) | ((popcnt<i32>(header) & 1) << 1) | i32(popcnt<i64>(parity) & 1);
+    lanes = i32x4.mul(v128.xor(lanes, i32x4.shr_u(lanes, 15)), primes);
+    lanes = i32x4.add(lanes, v128.shuffle<i32>(lanes, lanes, 2, 3, 0, 1));
+    const hash = i32x4.extract_lane(lanes, 0) + i32x4.extract_lane(lanes, 1);
     store<i32>(record, hash, 4);
     sum = rotl<i32>((sum ^ hash) * PRIME_A, 15);
     at += total;

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 const OVERLOADED = 503;
 const PATIENCE_MS = 60_000;
 const PAUSE_MS = 100;
+/** `limits.max_disk_wait_ms`, in turn: a thread writes all; the event loop until it waits a little; the event loop. */
+const DISK_WAITS_MS = ['0', '1', '100'];
 const WAITING = fileURLToPath(new URL('waiting-daemon.js', import.meta.url));
 
 /** A daemon that is started and killed again and again, on one port and one data directory. */
@@ -17,6 +19,7 @@ export class TorturedDaemon {
   #child;
   /** Loaded, and waiting for its start. @type {import('node:child_process').ChildProcessByStdio<import('node:stream').Writable, import('node:stream').Readable, null> | undefined} */
   #next;
+  #loads = 0;
   kills = 0;
   /** Kills before the daemon said that it is ready. */
   killsInStart = 0;
@@ -62,6 +65,7 @@ export class TorturedDaemon {
       [
         ...[WAITING, 'serve', '--listen', `127.0.0.1:${this.#port}`],
         ...['--data-dir', this.#dataDir, '--log-level', 'error', '--limits-max-event-loop-delay-ms', '0'],
+        ...['--limits-max-disk-wait-ms', DISK_WAITS_MS[this.#loads++ % DISK_WAITS_MS.length] ?? ''],
       ],
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );

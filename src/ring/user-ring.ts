@@ -58,7 +58,7 @@ export function checkAttributes(attributes: UserRingAttributes): number {
  * positions, poll, query. {@link Producer} and {@link Consumer} work on it.
  */
 export class UserRing {
-  /** The ring image. {@link share} replaces it and both views of it: look them up for each operation, keep none. */
+  /** Begins with the ring image. {@link share} replaces it and both views of it: look them up for each operation, keep none. */
   readonly buffer: ArrayBufferLike;
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
@@ -83,6 +83,7 @@ export class UserRing {
    * Attaches to an existing ring image, whatever its positions are.
    * @param journalled for managed rings
    * @param shared whether another thread may drain it; by default, whether it could
+   * @param size of the data area; by default, the image takes the whole buffer
    * @throws RangeError when the buffer is not a ring image of a valid size
    */
   constructor(
@@ -90,15 +91,16 @@ export class UserRing {
     mode: RingMode = 'direct',
     journalled = false,
     shared = isSharedMemory(buffer),
+    size = buffer.byteLength - DATA_OFFSET,
   ) {
-    const size = buffer.byteLength - DATA_OFFSET;
-    if (checkAttributes({ maxEntries: size }) !== 0)
+    const imageBytes = DATA_OFFSET + size;
+    if (checkAttributes({ maxEntries: size }) !== 0 || imageBytes > buffer.byteLength)
       throw new RangeError(
         `a ring image is ${DATA_OFFSET} bytes and a power-of-two data area of whole pages, not ${buffer.byteLength} bytes`,
       );
     this.buffer = buffer;
-    this.words = new Int32Array(buffer);
-    this.bytes = new Uint8Array(buffer);
+    this.words = new Int32Array(buffer, 0, imageBytes >> 2);
+    this.bytes = new Uint8Array(buffer, 0, imageBytes);
     this.size = size;
     this.mode = mode;
     this.shared = shared;
@@ -121,7 +123,7 @@ export class UserRing {
       if (!this.shared) moveTo(buffer, this);
       return buffer;
     }
-    const image = new SharedArrayBuffer(buffer.byteLength);
+    const image = new SharedArrayBuffer(this.bytes.length);
     new Uint8Array(image).set(this.bytes);
     moveTo(image, this);
     return image;
@@ -255,13 +257,18 @@ function moveTo(
  * Creates an empty ring.
  * @param attributes checked with {@link checkAttributes}
  * @param options.shared over a SharedArrayBuffer, for a worker thread that drains in place
- * @param options.journalled drains and free space follow a journal, whose thread reads the records: in a
- *   SharedArrayBuffer, too
+ * @param options.journalled drains and free space follow a journal
+ * @param options.memory allocates what the ring lies in: of so many bytes, or more, all 0
  * @throws RangeError when the attributes do not pass the check, or when there is no memory for it
  */
 export function createUserRing(
   attributes: UserRingAttributes,
-  options: { mode?: RingMode; shared?: boolean; journalled?: boolean } = {},
+  options: {
+    mode?: RingMode;
+    shared?: boolean;
+    journalled?: boolean;
+    memory?: (bytes: number) => ArrayBufferLike;
+  } = {},
 ): UserRing {
   const error = checkAttributes(attributes);
   if (error !== 0)
@@ -270,6 +277,14 @@ export function createUserRing(
     );
   const bytes = DATA_OFFSET + attributes.maxEntries;
   const { mode, shared = false, journalled = false } = options;
-  const buffer = shared || journalled ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
-  return new UserRing(buffer, mode, journalled, shared);
+  const { memory = shared ? sharedMemory : plainMemory } = options;
+  return new UserRing(memory(bytes), mode, journalled, shared, attributes.maxEntries);
+}
+
+function plainMemory(bytes: number): ArrayBuffer {
+  return new ArrayBuffer(bytes);
+}
+
+function sharedMemory(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(bytes);
 }

@@ -91,6 +91,14 @@ export const LimitsSchema = Type.Object(
       default: 1000,
       zero: 'off',
     }),
+    max_disk_wait_ms: amount({
+      text:
+        'How long the event loop may wait in a second for the disk to take what is written; over it a thread writes for a while.' +
+        ' For a data directory on a network, 0 is better.',
+      unit: 'ms',
+      default: 100,
+      zero: 'always a thread',
+    }),
     max_shadow_bytes: amount({
       text: 'Copies of samples that wait for one shadow handler; rounded up to a power of two, 4096 to 16777216.',
       unit: 'bytes',

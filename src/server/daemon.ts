@@ -189,6 +189,12 @@ function openJournals({ data_dir, limits }: Config, clock: Clock, logger: Logger
     clock,
     maxProducers: limits.max_producers_per_map,
     maxQuarantineBytes: limits.max_quarantine_bytes_per_map,
+    maxDiskWaitMs: limits.max_disk_wait_ms,
+    onRest: (restMs) =>
+      logger.warn(
+        { rest_ms: restMs, max_disk_wait_ms: limits.max_disk_wait_ms },
+        'the disk made the event loop wait: a thread writes the journals for a while',
+      ),
     onProgress: (map, phase, done, total) => progress.report(map, phase, done, total),
   });
 }

@@ -95,7 +95,10 @@ export class HostedMap {
     this.#deadLetterTarget = deps.deadLetterTarget;
     const { journal } = deps;
     const journalled = journal !== undefined;
-    this.ring = createUserRing({ maxEntries: attributes.maxEntries }, { mode: attributes.mode, journalled });
+    this.ring = createUserRing(
+      { maxEntries: attributes.maxEntries },
+      { mode: attributes.mode, journalled, ...(journal && { memory: (bytes) => journal.allocate(bytes) }) },
+    );
     this.journal =
       journal && new MapJournal({ ...deps, map: name, ring: this.ring, journal, counters: this.counters });
     const recovered = this.journal?.recover();

@@ -15,6 +15,7 @@ import type {
   KeptCounters,
   KeptProducer,
   KeptRun,
+  LoopTally,
   RecoveredMap,
   SyncTally,
 } from './journal/journal.js';
@@ -102,6 +103,10 @@ export class MapJournal implements JournalHost {
 
   get syncs(): SyncTally {
     return this.#journal.syncs;
+  }
+
+  get loop(): LoopTally {
+    return this.#journal.loop;
   }
 
   get state(): JournalState {

@@ -34,6 +34,14 @@ const counters: Record<string, [value: CounterField | ((map: HostedMap) => numbe
     (map) => map.journal?.syncs.seconds ?? 0,
     "Time that they took. There is never more than one at a time, so that its rate is the share of the time that the map's journal waits for the disk",
   ],
+  journal_loop_commits: [
+    (map) => map.journal?.loop.commits ?? 0,
+    'Commits that the event loop handed to the operating system itself, on a map of durability written; a thread did it for the others',
+  ],
+  journal_loop_write_seconds: [
+    (map) => map.journal?.loop.seconds ?? 0,
+    'Time that the event loop spent in their writes',
+  ],
   journal_headers_repaired: [
     'journalHeadersRepaired',
     "Damaged copies of the journal's header that the start wrote anew from the other one",

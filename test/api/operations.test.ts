@@ -218,7 +218,7 @@ describe('metrics', () => {
     );
   });
 
-  it('count the syncs of a journal, which only a synced map has, and their time', async () => {
+  it('count the syncs of a journal, which only a synced map has, the commits that the event loop carries out, of a written one, and the time of both', async () => {
     const { rest } = under.daemon;
     for (const durability of ['memory', 'written', 'synced'] as const) {
       await rest.createMap(durability, { durability });
@@ -234,6 +234,12 @@ describe('metrics', () => {
     expect(of('commits', 'synced')).toBeGreaterThan(0);
     expect(of('syncs', 'synced')).toBe(of('commits', 'synced'));
     expect(of('sync_seconds', 'synced')).toBeGreaterThan(0);
+    // Who carries the commits out.
+    for (const map of ['memory', 'synced'])
+      expect([of('loop_commits', map), of('loop_write_seconds', map)], map).toEqual([0, 0]);
+    expect(of('commits', 'written')).toBeGreaterThan(0);
+    expect(of('loop_commits', 'written')).toBe(of('commits', 'written'));
+    expect(of('loop_write_seconds', 'written')).toBeGreaterThan(0);
   });
 
   it('follow what happens to a map, one by one', async () => {

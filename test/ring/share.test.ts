@@ -64,7 +64,10 @@ describe('sharing a ring', () => {
 });
 
 it('leaves a journalled ring where it is, in memory that its journal reads, until a thread is to drain it', () => {
-  const ring = createUserRing({ maxEntries: 4096 }, { journalled: true, mode: 'managed' });
+  const ring = createUserRing(
+    { maxEntries: 4096 },
+    { journalled: true, mode: 'managed', memory: (bytes) => new SharedArrayBuffer(bytes) },
+  );
   const { buffer } = ring;
   expect(buffer).toBeInstanceOf(SharedArrayBuffer);
   expect(ring.shared).toBe(false);

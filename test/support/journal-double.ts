@@ -1,5 +1,6 @@
 import {
   NO_SYNCS,
+  NOTHING_IN_LOOP,
   type Durability,
   type Journal,
   type JournalHost,
@@ -30,6 +31,7 @@ export class JournalDouble implements Journal {
   readonly createdMs = undefined;
   readonly findings = [];
   readonly syncs = NO_SYNCS;
+  readonly loop = NOTHING_IN_LOOP;
   /** Commits are made by {@link commit} only. */
   manual: boolean;
   /** Commits fail with it. */
@@ -54,6 +56,10 @@ export class JournalDouble implements Journal {
   /** What a restart would find. */
   get kept(): Kept | undefined {
     return this.#kept;
+  }
+
+  allocate(bytes: number): ArrayBuffer {
+    return new ArrayBuffer(bytes);
   }
 
   attach(host: JournalHost): RecoveredMap | undefined {

@@ -1,4 +1,4 @@
-import { createUserRing, Producer, recordSize, type UserRing } from '../../src/ring/index.js';
+import { createUserRing, DATA_OFFSET, Producer, recordSize, type UserRing } from '../../src/ring/index.js';
 import { completeCommit, encodeCommit, NO_COUNTERS } from '../../src/server/journal/commit-record.js';
 import { CommitWriter } from '../../src/server/journal/commit-writer.js';
 import { Pauses } from '../../src/server/journal/failure.js';
@@ -16,6 +16,7 @@ import type { JournalFile } from '../../src/server/journal/journal-file.js';
 import { commitSlotAt, fileSize, HEADER_COPIES_AT, tableBytesFor } from '../../src/server/journal/layout.js';
 import { NO_BOOKS } from '../../src/server/journal/producer-entries.js';
 import { NO_TABLE } from '../../src/server/journal/producer-book.js';
+import { WasmRecordMemory } from '../../src/server/journal/record-memory.js';
 import { recover, type Recovery } from '../../src/server/journal/recovery.js';
 import { Staging } from '../../src/server/journal/staging.js';
 import { systemClock } from '../../src/server/clock.js';
@@ -85,6 +86,15 @@ export async function recoverFrom(file: JournalFile, header: FileHeader): Promis
   return recovery;
 }
 
+let sharedRingMemory: WasmRecordMemory | undefined;
+
+/** One for all, one after the other: each takes address space. */
+function ringMemory(): WasmRecordMemory {
+  sharedRingMemory ??= new WasmRecordMemory(DATA_OFFSET + RING_BYTES);
+  new Uint8Array(sharedRingMemory.buffer).fill(0);
+  return sharedRingMemory;
+}
+
 /**
  * A host that behaves as a map does: free space counts from what is durably released, a submit stays hidden until it is
  * durable, only durable records are released. Knows what it has acknowledged.
@@ -108,20 +118,33 @@ export class JournalRig implements JournalHost {
   /** Submitted or discarded, and BUSY in the ring until that is durable. */
   #hidden = new Map<bigint, 'sample' | 'discard'>();
 
+  /** @param options.isInLoop records are written from the ring's memory: one such rig at a time, its file writes at once */
   constructor(
     file: JournalFile,
     header: FileHeader,
     recovery: Recovery,
-    options: { durability?: Exclude<Durability, 'memory'>; sliceBytes?: number } = {},
+    options: { durability?: Exclude<Durability, 'memory'>; sliceBytes?: number; isInLoop?: boolean } = {},
   ) {
-    this.ring = createUserRing({ maxEntries: header.maxEntries }, { mode: 'managed' });
+    const { durability = 'synced', sliceBytes = 1024, isInLoop = false } = options;
+    const { maxEntries } = header;
+    const memory = isInLoop ? ringMemory() : undefined;
+    this.ring = createUserRing(
+      { maxEntries },
+      { mode: 'managed', ...(memory && { memory: () => memory.buffer }) },
+    );
     this.#producer = new Producer(this.ring);
-    const { durability = 'synced', sliceBytes = 1024 } = options;
+    const writer = new CommitWriter(
+      file,
+      { durability, ...header },
+      new Staging(sliceBytes),
+      () => memory?.code,
+    );
     this.journal = new FileJournal({
       header,
       durability,
       recovery,
-      committer: new CommitWriter(file, { durability, ...header }, new Staging(sliceBytes)),
+      // The event loop writes nothing ahead, see loop-committer.ts.
+      committer: isInLoop ? { ahead: () => {}, commit: (plan, ring) => writer.commit(plan, ring) } : writer,
       // A ring of the rig's size never holds what the daemon calls enough.
       aheadBytes: 256,
       pauses: new Pauses({ after: (_, fn) => systemClock.after(1, fn) }),

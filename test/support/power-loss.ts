@@ -11,6 +11,8 @@ export interface SimulationOptions {
   seed: number;
   durability: 'written' | 'synced';
   fault: Fault;
+  /** Commits are carried out in the event loop, as those of `written` maps: writes are over at once, out of the ring. */
+  isInLoop?: boolean;
   /** Steps of the workload between two restarts. */
   steps: number;
   /** Restarts, each from a cut of the run before. */
@@ -60,13 +62,13 @@ interface Run {
 async function recordRun(
   image: Uint8Array,
   header: FileHeader,
-  { steps, durability }: SimulationOptions,
+  { steps, durability, isInLoop = false }: SimulationOptions,
   random: () => number,
 ): Promise<Run> {
   const before = image.slice();
-  const file = new RecordingFile(image, () => 1 + Math.floor(random() * 4));
+  const file = new RecordingFile(image, () => (isInLoop ? 0 : 1 + Math.floor(random() * 4)));
   const recovery = await recoverFrom(file, header);
-  const rig = new JournalRig(file, header, recovery, { durability, sliceBytes: 1024 });
+  const rig = new JournalRig(file, header, recovery, { durability, sliceBytes: 1024, isInLoop });
   const atStart = rig.state;
   rig.onSnapshot = (state) => file.mark({ phase: 'snapshot', state } satisfies Mark);
   rig.onDurable = (state) => file.mark({ phase: 'durable', state } satisfies Mark);
@@ -74,7 +76,10 @@ async function recordRun(
     await workStep(rig, random);
     if (rig.failures.length > 0) throw new Error(`the journal failed: ${rig.failures.join()}`);
   }
-  return { before, atStart, events: file.events };
+  const events = [...file.events];
+  // What is still to come must not reach into the memory of the next run.
+  await rig.journal.settled();
+  return { before, atStart, events };
 }
 
 async function workStep(rig: JournalRig, random: () => number): Promise<void> {

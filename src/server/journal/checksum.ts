@@ -5,19 +5,19 @@
  * and, unless BUSY or DISCARD is set, its payload with the padding. So neither an old lap nor a forged payload
  * verifies, and a reservation can be verified whatever its payload holds so far.
  *
- *     bit 31                                          2   1         0
- *         | 30 bits of a multiply-and-rotate hash      | parity of | parity of |
- *         | over 32-bit words in two lanes             | header    | payload   |
- *
- * The parity bits make it certain that a single flipped bit is seen: in the payload it turns bit 0 around, in the header
- * word bit 1 (whatever it does to the length), and in the checksum itself the bit alone differs. Anything else passes
- * with a chance of 2^-32. Two lanes because a multiplication takes three cycles and the lanes do not wait for each other.
+ * It is the sum of four lanes, since that is one vector of the processors that write journals. Each takes every fourth
+ * word: exclusive-or, multiply by an odd constant, rotate. For a given word that is a bijection of the lane, for a given
+ * lane one of the word. So a change of one word of the payload, a flipped bit above all, is seen for certain. Anything else
+ * passes with a chance of 2^-32, but for a few pairs of bits: the top bit of a word and bit 12 of the lane's next one cancel.
  */
 import { crc32 } from 'node:zlib';
 import { BUSY_MASK, DISCARD_MASK } from './record-words.js';
 
+/** Of the lanes. Odd, so that a multiplication loses nothing. */
 const PRIME_A = 0x9e3779b1 | 0;
 const PRIME_B = 0x85ebca77 | 0;
+const PRIME_C = 0xc2b2ae3d | 0;
+const PRIME_D = 0x27d4eb2f | 0;
 
 /** Four random u32 of a file's header. */
 export type Salt = Int32Array;
@@ -27,17 +27,17 @@ export type Salt = Int32Array;
  * of a commit get theirs from wasm/record-stager.ts, the same arithmetic.
  */
 export class RecordChecksum {
-  /** Of the salt, what goes into a record's checksum. */
-  readonly saltA: number;
-  readonly saltB: number;
+  /** Of the file whose records they are. */
+  readonly salt: Salt;
   #a = 0;
   #b = 0;
-  #parity = 0;
-  #header = 0;
+  #c = 0;
+  #d = 0;
+  /** Lanes C and D take the next two words, not A and B. */
+  #isOdd = false;
 
   constructor(salt: Salt) {
-    this.saltA = salt[0]!;
-    this.saltB = salt[1]!;
+    this.salt = salt;
   }
 
   /**
@@ -46,40 +46,49 @@ export class RecordChecksum {
    * @param header the record's header word
    */
   begin(low: number, high: number, header: number): void {
-    let a = Math.imul(this.saltA ^ low, PRIME_A);
-    a = Math.imul(((a << 13) | (a >>> 19)) ^ header, PRIME_B);
-    this.#a = (a << 13) | (a >>> 19);
-    let b = Math.imul(this.saltB ^ header, PRIME_B);
-    b = Math.imul(((b << 15) | (b >>> 17)) ^ high, PRIME_A);
-    this.#b = ((b << 15) | (b >>> 17)) ^ low;
-    this.#parity = 0;
-    this.#header = header;
+    const { salt } = this;
+    this.#a = mix(salt[0]!, low, PRIME_A);
+    this.#b = mix(salt[1]!, header, PRIME_B);
+    this.#c = mix(salt[2]!, high, PRIME_C);
+    this.#d = mix(salt[3]!, low, PRIME_D);
+    this.#isOdd = false;
   }
 
   /** Payload and padding: the words from index `from` up to `to`, an even number of them. */
   payload(words: Int32Array, from: number, to: number): void {
+    if (from < to && this.#isOdd) {
+      this.#c = mix(this.#c, words[from]!, PRIME_C);
+      this.#d = mix(this.#d, words[from + 1]!, PRIME_D);
+      this.#isOdd = false;
+      from += 2;
+    }
     let a = this.#a;
     let b = this.#b;
-    let parity = this.#parity;
-    for (let index = from; index < to; index += 2) {
-      const first = words[index]!;
-      const second = words[index + 1]!;
-      parity ^= first ^ second;
-      a = Math.imul(a ^ first, PRIME_A);
-      a = (a << 13) | (a >>> 19);
-      b = Math.imul(b ^ second, PRIME_B);
-      b = (b << 15) | (b >>> 17);
+    let c = this.#c;
+    let d = this.#d;
+    let index = from;
+    for (; index + 4 <= to; index += 4) {
+      a = mix(a, words[index]!, PRIME_A);
+      b = mix(b, words[index + 1]!, PRIME_B);
+      c = mix(c, words[index + 2]!, PRIME_C);
+      d = mix(d, words[index + 3]!, PRIME_D);
+    }
+    if (index < to) {
+      a = mix(a, words[index]!, PRIME_A);
+      b = mix(b, words[index + 1]!, PRIME_B);
+      this.#isOdd = true;
     }
     this.#a = a;
     this.#b = b;
-    this.#parity = parity;
+    this.#c = c;
+    this.#d = d;
   }
 
   /** The checksum, as int32. */
   end(): number {
-    let hash = Math.imul(this.#a, PRIME_B) ^ Math.imul((this.#b << 16) | (this.#b >>> 16), PRIME_A);
-    hash ^= hash >>> 15;
-    return (hash & ~3) | (parityOf(this.#header) << 1) | parityOf(this.#parity);
+    return (
+      (last(this.#a, PRIME_A) + last(this.#b, PRIME_B) + last(this.#c, PRIME_C) + last(this.#d, PRIME_D)) | 0
+    );
   }
 
   /** The checksum of a reservation or a discard, whose payload does not count. */
@@ -87,6 +96,17 @@ export class RecordChecksum {
     this.begin(low, high, header);
     return this.end();
   }
+}
+
+/** A step of a lane. */
+function mix(lane: number, word: number, prime: number): number {
+  const product = Math.imul(lane ^ word, prime);
+  return (product << 13) | (product >>> 19);
+}
+
+/** What a lane adds to the checksum: without it, bits of one value in the last words of two lanes would cancel each other. */
+function last(lane: number, prime: number): number {
+  return Math.imul(lane ^ (lane >>> 15), prime);
 }
 
 /** Whether a record's checksum covers its payload. */
@@ -111,11 +131,3 @@ export function structureCrc(bytes: Uint8Array, at: number, length: number): num
 }
 
 const ZEROS = new Uint8Array(4);
-
-/** 1 when an odd number of bits is set. */
-function parityOf(word: number): number {
-  let folded = word ^ (word >>> 16);
-  folded ^= folded >>> 8;
-  folded ^= folded >>> 4;
-  return (0x6996 >>> (folded & 15)) & 1;
-}

@@ -2,9 +2,9 @@ import { Worker } from 'node:worker_threads';
 import type { UserRing } from '../../ring/index.js';
 import { builtModule } from '../built-module.js';
 import type { CommitPlan } from './commit-plan.js';
-import type { CommitFile, Committer } from './commit-writer.js';
+import type { CommitFile, FileCommitter } from './commit-writer.js';
 import { SyncFailed } from './failure.js';
-import { NO_SYNCS, type SyncTally } from './journal.js';
+import { NO_SYNCS, NOTHING_IN_LOOP, type SyncTally } from './journal.js';
 import { ShownRecords } from './shown-records.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
@@ -13,18 +13,11 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** What is committed through the thread, until it is closed. */
-export interface ThreadCommitter extends Committer {
-  /** Of its file, since it was opened. */
-  readonly syncs: SyncTally;
-  /**
-   * The thread forgets the file. Not while a commit is under way. Whoever comes later is refused here: what the thread
-   * throws ends it, and with it the commits of all other files.
-   * @returns once the thread is through with all that it was told before: the descriptor may be closed, and its number be
-   *   given to another file
-   */
-  close(): Promise<void>;
-}
+/**
+ * What is committed through the thread, until it is closed: then the thread forgets the file. Whoever comes later is
+ * refused here: what the thread throws ends it, and with it the commits of all other files.
+ */
+export type ThreadCommitter = FileCommitter;
 
 /**
  * A thread that carries out the commits of all journals of a store: it takes the records out of the rings, which are in
@@ -81,6 +74,8 @@ export class CommitThread {
       get syncs() {
         return syncs();
       },
+      loop: NOTHING_IN_LOOP,
+      allocate: (bytes) => new SharedArrayBuffer(bytes),
       ahead: (start, end, ring) => {
         if (isClosed) return;
         if (shownOf(ring).show(start, end)) this.#post({ type: 'ahead', file, start, end });
@@ -95,6 +90,11 @@ export class CommitThread {
         return this.#forget(file);
       },
     };
+  }
+
+  /** What is committed through it fails from now on. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
   }
 
   /** Ends the thread. What is under way fails. */

@@ -13,16 +13,17 @@
  * payload that 1 writes. docs/DURABILITY.md argues why that is enough.
  */
 import type { UserRing } from '../../ring/index.js';
-import { recordSize } from '../../ring/index.js';
+import { DATA_OFFSET, recordSize } from '../../ring/index.js';
 import { coversPayload, RecordChecksum, type Salt } from './checksum.js';
 import type { CommitPlan } from './commit-plan.js';
 import { completeCommit, encodeSeal } from './commit-record.js';
 import { SyncFailed } from './failure.js';
-import type { Durability } from './journal.js';
+import type { Durability, LoopTally, SyncTally } from './journal.js';
 import type { WritableFile } from './journal-file.js';
 import { commitSlotAt, dataAt, sealAt, tableAt } from './layout.js';
 import { highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
 import { addRingPayload, RecordStager, type HeaderWords } from './record-stager.js';
+import type { RecordCode } from './record-memory.js';
 import type { Staging } from './staging.js';
 
 /** Where the commits of one file are carried out. */
@@ -40,6 +41,20 @@ export interface Committer {
    * @throws what a write threw; {@link SyncFailed}
    */
   commit(plan: CommitPlan, ring: UserRing): Promise<void>;
+}
+
+/** The one of an open file. */
+export interface FileCommitter extends Committer {
+  /** Of the file, since it was opened. */
+  readonly syncs: SyncTally;
+  readonly loop: LoopTally;
+  /** See `Journal`. */
+  allocate(bytes: number): ArrayBufferLike;
+  /**
+   * Not while a commit is under way; there is none afterwards.
+   * @returns once the descriptor may be closed, and its number be given to another file
+   */
+  close(): Promise<void>;
 }
 
 /** What has to be known of a file. */
@@ -64,12 +79,20 @@ export class CommitWriter implements Committer {
   readonly #kind: CommitFile;
   readonly #checksum: RecordChecksum;
   readonly #staging: Staging;
+  readonly #codeOf: (ring: UserRing) => RecordCode | undefined;
   readonly #dataAt: number;
   #ahead: Ahead | undefined;
   #writing: Promise<void> | undefined;
   #committing = false;
 
-  constructor(file: WritableFile, kind: CommitFile, staging: Staging) {
+  /** @param codeOf for rings whose records get their checksums where they lie, and are written from there */
+  constructor(
+    file: WritableFile,
+    kind: CommitFile,
+    staging: Staging,
+    codeOf: (ring: UserRing) => RecordCode | undefined = () => undefined,
+  ) {
+    this.#codeOf = codeOf;
     this.#file = file;
     this.#kind = kind;
     this.#checksum = new RecordChecksum(kind.salt);
@@ -114,7 +137,8 @@ export class CommitWriter implements Committer {
         await this.#rewrite(ring, headers, plan.before);
         break;
       }
-    await this.#writeRecords(records);
+    if (records.isInRing) await this.#writeFromRing(ring, records);
+    else await this.#writeRecords(records);
     if (table !== undefined)
       for (const copy of [0, 1] as const)
         await this.#file.write(tableAt(table.generation, copy, this.#kind.tableBytes), table.bytes);
@@ -153,7 +177,9 @@ export class CommitWriter implements Committer {
   }
 
   #stagerFor(ring: UserRing, start: bigint, end: bigint, headers: HeaderWords): RecordStager {
-    return new RecordStager(ring, this.#checksum, this.#staging.checksums, { start, end }, headers);
+    const codeOfRing = headers.size === 0 ? this.#codeOf(ring) : undefined;
+    const code = codeOfRing ?? this.#staging.code;
+    return new RecordStager(ring, this.#checksum, code, { start, end }, headers, codeOfRing !== undefined);
   }
 
   /** Steps 1 and 2. */
@@ -189,6 +215,15 @@ export class CommitWriter implements Committer {
       } finally {
         staging.release(slice);
       }
+    }
+  }
+
+  /** Step 3, without a copy. */
+  async #writeFromRing({ bytes }: UserRing, stager: RecordStager): Promise<void> {
+    while (!stager.done) {
+      const { offset, length } = stager.stageInRing();
+      const from = DATA_OFFSET + offset;
+      await this.#file.write(this.#dataAt + offset, bytes.subarray(from, from + length));
     }
   }
 

@@ -1,14 +1,16 @@
 import { DATA_OFFSET } from '../../ring/index.js';
 import { CommitPlanner, type CommitPlan } from './commit-plan.js';
-import type { Committer } from './commit-writer.js';
+import type { Committer, FileCommitter } from './commit-writer.js';
 import type { FileHeader } from './file-header.js';
 import {
   NO_SYNCS,
+  NOTHING_IN_LOOP,
   type Durability,
   type Journal,
   type JournalFinding,
   type JournalHost,
   type JournalSnapshot,
+  type LoopTally,
   type RecoveredMap,
   type SyncTally,
 } from './journal.js';
@@ -22,8 +24,8 @@ export interface FileJournalOptions {
   /** What was found; a new file is a recovery of nothing. */
   recovery: Recovery;
   findings?: readonly JournalFinding[];
-  /** Carries out the commits, and may count the syncs. */
-  committer: Committer & { readonly syncs?: SyncTally };
+  /** Carries out the commits, and may count what that takes. */
+  committer: Committer & Partial<Pick<FileCommitter, 'syncs' | 'loop' | 'allocate'>>;
   /** Bytes of records for which the committer is told that they are there; by default {@link AHEAD_BYTES}. */
   aheadBytes?: number;
   pauses: Pauses;
@@ -33,6 +35,9 @@ export interface FileJournalOptions {
 
 /** For less it is not worth while to wake a thread. */
 const AHEAD_BYTES = 32 * 1024;
+
+/** Then others get their turn. */
+const MOST_COMMITS_IN_A_TURN = 8;
 
 interface Waiter {
   resolve(): void;
@@ -80,6 +85,14 @@ export class FileJournal implements Journal {
 
   get syncs(): SyncTally {
     return this.#options.committer.syncs ?? NO_SYNCS;
+  }
+
+  get loop(): LoopTally {
+    return this.#options.committer.loop ?? NOTHING_IN_LOOP;
+  }
+
+  allocate(bytes: number): ArrayBufferLike {
+    return this.#options.committer.allocate?.(bytes) ?? new ArrayBuffer(bytes);
   }
 
   attach(host: JournalHost): RecoveredMap | undefined {
@@ -173,6 +186,7 @@ export class FileJournal implements Journal {
     await Promise.resolve();
     try {
       if (host === undefined || planner === undefined) return;
+      let commits = 0;
       while (this.#dirty) {
         this.#dirty = false;
         const endings = this.#endings;
@@ -186,6 +200,8 @@ export class FileJournal implements Journal {
         const done = this.#current;
         this.#current = [];
         for (const waiter of done) waiter.resolve();
+        // What follows a commit may ask for the next one, in the same turn where the event loop carries them out.
+        if (++commits % MOST_COMMITS_IN_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
       }
     } catch (error) {
       this.#fail(error);

@@ -3,8 +3,10 @@ import { dirname, relative } from 'node:path';
 import type { Clock } from '../clock.js';
 import { RingbufdError } from '../errors.js';
 import { CommitThread } from './commit-thread.js';
+import type { CommitFile, FileCommitter } from './commit-writer.js';
 import type { CommitRecord } from './commit-record.js';
 import { hasSeal, type OnProgress } from './commit-choice.js';
+import { DiskWaits } from './disk-waits.js';
 import { newSalt, writeEmptyJournal } from './empty-journal.js';
 import { classifyFailure, Pauses } from './failure.js';
 import { FileJournal } from './file-journal.js';
@@ -19,19 +21,26 @@ import {
   unreadablePath,
 } from './journal-paths.js';
 import { fileSize, tableBytesFor } from './layout.js';
+import { LoopCommitter } from './loop-committer.js';
 import { MemoryJournal } from './memory-journal.js';
 import { quarantineFiles } from './quarantine.js';
 import { rebuildJournal } from './rebuild.js';
+import { RingMemories } from './record-memory.js';
 import { recover, type Recovery } from './recovery.js';
+import { Staging } from './staging.js';
 
 export interface FileStoreOptions {
   /** Made when it is not there. */
   directory: string;
-  clock: Pick<Clock, 'after' | 'wallMs'>;
+  clock: Pick<Clock, 'after' | 'nowMs' | 'wallMs'>;
   /** Producer states that the file of a map has room for. */
   maxProducers: number;
   /** Bytes of damaged records that are kept aside for one map. */
   maxQuarantineBytes: number;
+  /** Time that the event loop may wait for the disk in a second; 0: it never writes. Unit: ms. */
+  maxDiskWaitMs: number;
+  /** Told that the disk made it wait longer, and that a thread writes for the next `restMs`. */
+  onRest?: (restMs: number) => void;
   /** Told how far a map is that is being taken up. */
   onProgress?: (map: string, ...progress: Parameters<OnProgress>) => void;
 }
@@ -56,13 +65,19 @@ interface Wanted {
 export class FileStore implements JournalStore {
   readonly #options: FileStoreOptions;
   readonly #directory: string;
-  /** Started with the first file. */
+  /** Started with the first file that the event loop cannot write. */
   #thread: CommitThread | undefined;
+  /** Of the event loop. */
+  #staging: Staging | undefined;
+  readonly #memories = new RingMemories();
+  readonly #waits: DiskWaits;
   readonly #open = new Set<Journal>();
 
   private constructor(options: FileStoreOptions, directory: string) {
     this.#options = options;
     this.#directory = directory;
+    const { maxDiskWaitMs, clock, onRest } = options;
+    this.#waits = new DiskWaits({ maxWaitMs: maxDiskWaitMs, clock, ...(onRest && { onRest }) });
   }
 
   static async open(options: FileStoreOptions): Promise<FileStore> {
@@ -85,8 +100,7 @@ export class FileStore implements JournalStore {
       existing === undefined ? await this.#create(path, wanted) : await this.#takeUp(existing, path, wanted);
     const { file, header, recovery, findings } = opened;
     const { salt, tableBytes } = header;
-    this.#thread ??= new CommitThread();
-    const committer = this.#thread.open(file.fd, { durability, salt, tableBytes });
+    const committer = this.#committerFor(file.fd, { durability, salt, tableBytes });
     const journal: Journal = new FileJournal({
       header,
       durability,
@@ -103,6 +117,26 @@ export class FileStore implements JournalStore {
     });
     this.#open.add(journal);
     return journal;
+  }
+
+  /** The event loop never waits for a sync. */
+  #committerFor(fd: number, kind: CommitFile): FileCommitter {
+    const openInThread = (): FileCommitter => {
+      if (this.#thread === undefined || this.#thread.hasEnded) this.#thread = new CommitThread();
+      return this.#thread.open(fd, kind);
+    };
+    if (kind.durability === 'synced') return openInThread();
+    const { clock } = this.#options;
+    this.#staging ??= new Staging();
+    return new LoopCommitter({
+      fd,
+      kind,
+      staging: this.#staging,
+      memories: this.#memories,
+      waits: this.#waits,
+      clock,
+      openInThread,
+    });
   }
 
   async remove(map: string): Promise<void> {

@@ -101,6 +101,16 @@ export interface SyncTally {
 
 export const NO_SYNCS: SyncTally = { count: 0, seconds: 0 };
 
+/** What the event loop has done of the commits. */
+export interface LoopTally {
+  /** Carried out by it, and not by the journal's thread. */
+  readonly commits: number;
+  /** In writes of theirs, also of those that failed. Unit: s. */
+  readonly seconds: number;
+}
+
+export const NOTHING_IN_LOOP: LoopTally = { commits: 0, seconds: 0 };
+
 /** What opening a journal has found wrong beside damaged records, and what it did about it. */
 export interface JournalFinding {
   /**
@@ -118,7 +128,7 @@ export interface JournalFinding {
 export interface JournalHost {
   /**
    * Read by the journal from the moment that it was told of a {@link Journal.changed change}: a record is not written over
-   * before it is released durably. In shared memory, when a thread carries out the commits.
+   * before it is released durably.
    */
   readonly ring: UserRing;
   /** The map as it is now; what changed is told once. */
@@ -171,6 +181,13 @@ export interface Journal {
   readonly findings: readonly JournalFinding[];
   /** Since it was opened. */
   readonly syncs: SyncTally;
+  /** Since it was opened. */
+  readonly loop: LoopTally;
+  /**
+   * Memory for the host's ring, where the journal can read it best: `bytes`, or more, all 0. For one ring.
+   * @throws RangeError when there is none
+   */
+  allocate(bytes: number): ArrayBufferLike;
   /**
    * Brings the recovered content into the host's ring (records, positions) and starts to serve it. Records that were
    * reserved and not submitted are discards now. What is quarantined is a discard, too.

@@ -12,8 +12,8 @@
  */
 import { DATA_OFFSET } from '../../ring/index.js';
 
-/** 2: ledgers of producers, and whose the records are. */
-export const FORMAT_VERSION = 2;
+/** 2: ledgers of producers, and whose the records are. 3: checksums in four lanes. */
+export const FORMAT_VERSION = 3;
 
 /** What a disk writes as a whole, or not at all. */
 export const SECTOR_BYTES = 512;

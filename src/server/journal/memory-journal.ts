@@ -1,4 +1,4 @@
-import { NO_SYNCS, type Journal, type JournalHost } from './journal.js';
+import { NO_SYNCS, NOTHING_IN_LOOP, type Journal, type JournalHost } from './journal.js';
 
 /** The journal of a map that keeps nothing: whatever is in the ring is as durable as it will get. */
 export class MemoryJournal implements Journal {
@@ -7,7 +7,12 @@ export class MemoryJournal implements Journal {
   readonly createdMs = undefined;
   readonly findings = [];
   readonly syncs = NO_SYNCS;
+  readonly loop = NOTHING_IN_LOOP;
   #host: JournalHost | undefined;
+
+  allocate(bytes: number): ArrayBuffer {
+    return new ArrayBuffer(bytes);
+  }
 
   attach(host: JournalHost): undefined {
     this.#host = host;

@@ -1,22 +1,31 @@
 import { DATA_OFFSET, recordSize, type UserRing } from '../../ring/index.js';
 import { addToDigest, type RecordChecksum } from './checksum.js';
 import { highAfter, highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
-import type { Slice, SliceChecksums } from './staging.js';
+import type { RecordCode } from './record-memory.js';
+import type { Slice } from './staging.js';
 
 const DATA_WORD = DATA_OFFSET / 4;
 
 /** By position: the header word that a record gets on disk, whatever the ring says. */
 export type HeaderWords = ReadonlyMap<bigint, number>;
 
+/** Bytes of the data area, from `offset` on. */
+export interface Stretch {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /**
- * Makes the records of a range ready for the disk, slice by slice: the ring's bytes, with the checksum in each pad and
- * the header words that were asked for. A slice ends at the end of the ring or of its buffer; a record that does not end
- * in it is checksummed from the ring's memory, where it lies whole.
+ * Makes the records of a range ready for the disk, stretch by stretch: the ring's bytes, with the checksum in each pad and
+ * the header words that were asked for, in a slice or where they lie. A stretch ends at the end of the ring or of its slice;
+ * a record that does not end in it is checksummed from the ring's memory, where it lies whole.
  */
 export class RecordStager {
+  /** The code works in the ring's memory: {@link stageInRing}, else {@link fill}. */
+  readonly isInRing: boolean;
   readonly #ring: UserRing;
   readonly #checksum: RecordChecksum;
-  readonly #checksums: SliceChecksums;
+  readonly #code: RecordCode;
   readonly #headers: HeaderWords;
   #end: bigint;
   #position: bigint;
@@ -25,20 +34,22 @@ export class RecordStager {
   #digest = 0;
 
   /**
-   * @param checksum for the records that do not end in their slice
-   * @param checksums for all others
+   * @param checksum for the records that do not end in their stretch
+   * @param code for all others, in the memory of the slices or of the ring
    * @param range from the start of a record to the end of one
    */
   constructor(
     ring: UserRing,
     checksum: RecordChecksum,
-    checksums: SliceChecksums,
+    code: RecordCode,
     range: { start: bigint; end: bigint },
     headers: HeaderWords,
+    isInRing = false,
   ) {
+    this.isInRing = isInRing;
     this.#ring = ring;
     this.#checksum = checksum;
-    this.#checksums = checksums;
+    this.#code = code;
     this.#headers = headers;
     this.#position = range.start;
     this.#end = range.end;
@@ -64,33 +75,56 @@ export class RecordStager {
 
   /**
    * Fills `slice` with the next bytes.
-   * @returns where they go, counted from the start of the data area, and how many they are
+   * @returns where they go
    */
-  fill(slice: Slice): { offset: number; length: number } {
-    const { size, bytes } = this.#ring;
-    const low = lowHalf(this.#position);
-    const high = highHalf(this.#position);
-    const offset = low & (size - 1);
-    const left = Number(this.#end - this.#position);
-    const length = Math.min(left, size - offset, slice.bytes.length);
+  fill(slice: Slice): Stretch {
+    const { bytes } = this.#ring;
+    const { offset, length } = this.#next(slice.bytes.length);
     slice.bytes.set(bytes.subarray(DATA_OFFSET + offset, DATA_OFFSET + offset + length));
     if (this.#headers.size > 0) this.#putHeaders(slice.words, length);
-    const { saltA, saltB } = this.#checksum;
-    let at = this.#checksums.stage(
-      slice.address,
+    this.#stage(slice.address, slice.words, 0, length);
+    return { offset, length };
+  }
+
+  /**
+   * Gives the next records their checksums where they lie, at the start of the code's memory. Not with header words that
+   * were asked for.
+   * @returns where they lie, and go
+   */
+  stageInRing(): Stretch {
+    const { offset, length } = this.#next(Infinity);
+    const address = DATA_OFFSET + offset;
+    this.#stage(address, this.#ring.words, address >> 2, length);
+    return { offset, length };
+  }
+
+  #next(most: number): Stretch {
+    const { size } = this.#ring;
+    const offset = lowHalf(this.#position) & (size - 1);
+    return { offset, length: Math.min(Number(this.#end - this.#position), size - offset, most) };
+  }
+
+  /** @param first index in `words` of the word at `address` */
+  #stage(address: number, words: Int32Array, first: number, length: number): void {
+    const low = lowHalf(this.#position);
+    const high = highHalf(this.#position);
+    const { salt } = this.#checksum;
+    let at = this.#code.stage(
+      address,
       this.#untilRecord,
       length,
       low,
       high,
-      saltA,
-      saltB,
+      salt[0]!,
+      salt[1]!,
+      salt[2]!,
+      salt[3]!,
       this.#digest,
     );
-    this.#digest = this.#checksums.digestOf();
-    if (at < length) at += this.#finish(slice.words, at, (low + at) | 0, highAfter(low, high, at));
+    this.#digest = this.#code.digestOf();
+    if (at < length) at += this.#finish(words, first + (at >> 2), (low + at) | 0, highAfter(low, high, at));
     this.#untilRecord = at - length;
     this.#position += BigInt(length);
-    return { offset, length };
   }
 
   /** Puts the header words that were asked for over those that start in this slice. */
@@ -101,15 +135,15 @@ export class RecordStager {
     }
   }
 
-  /** Gives the record at byte `at` of the slice, which ends behind it, its checksum; returns its size. */
+  /** Gives the record at word `at`, which ends behind the stretch, its checksum; returns its size. */
   #finish(words: Int32Array, at: number, low: number, high: number): number {
-    const header = words[at >> 2]!;
+    const header = words[at]!;
     const total = recordSize(header & LENGTH_MASK);
     const checksum = this.#checksum;
     checksum.begin(low, high, header);
     addRingPayload(this.#ring, checksum, low, total);
     const pad = checksum.end();
-    words[(at >> 2) + 1] = pad;
+    words[at + 1] = pad;
     this.#digest = addToDigest(this.#digest, pad);
     return total;
   }

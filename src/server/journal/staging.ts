@@ -1,4 +1,4 @@
-import { recordStagerWasm } from './record-stager-wasm.js';
+import { recordMemory, type RecordCode, type RecordMemory } from './record-memory.js';
 
 /** Bytes of one write to a journal's data area. Copying and checksumming them takes the journal's thread about 0.1 ms. */
 export const SLICE_BYTES = 256 * 1024;
@@ -8,35 +8,16 @@ const SLICES = 8;
 export interface Slice {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
-  /** Where it lies in the memory of {@link Staging.checksums}. */
+  /** Where it lies in the memory of {@link Staging.code}. */
   readonly address: number;
 }
 
-/** What wasm/record-stager.ts exports; described there. */
-export interface SliceChecksums {
-  readonly memory: WebAssembly.Memory;
-  stage(
-    address: number,
-    at: number,
-    length: number,
-    low: number,
-    high: number,
-    saltA: number,
-    saltB: number,
-    digest: number,
-  ): number;
-  digestOf(): number;
-}
-
-/** Compiled once. */
-let module: WebAssembly.Module | undefined;
-
 /**
- * The staging buffers of a store. A record's pad differs between ring and disk, so what is written has to be copied;
- * who finds no buffer free waits in line. They lie in the memory of the code that checksums them.
+ * Buffers for records that cannot be written from where they lie: in memory that another thread uses, too, or with other
+ * headers on disk. Who finds no buffer free waits in line. They lie in the memory of the code that checksums them.
  */
 export class Staging {
-  readonly checksums: SliceChecksums;
+  readonly #memory: RecordMemory;
   readonly #free: Slice[] = [];
   readonly #waiting: ((slice: Slice) => void)[] = [];
   readonly #sliceBytes: number;
@@ -45,9 +26,11 @@ export class Staging {
   /** @param sliceBytes a multiple of 8, at most {@link SLICE_BYTES} */
   constructor(sliceBytes = SLICE_BYTES) {
     this.#sliceBytes = sliceBytes;
-    module ??= new WebAssembly.Module(Buffer.from(recordStagerWasm, 'base64'));
-    // Its memory never grows, which would take the slices their buffer away; what is not used is not taken from the system.
-    this.checksums = new WebAssembly.Instance(module, {}).exports as unknown as SliceChecksums;
+    this.#memory = recordMemory(SLICES * sliceBytes);
+  }
+
+  get code(): RecordCode {
+    return this.#memory.code;
   }
 
   get sliceBytes(): number {
@@ -60,7 +43,7 @@ export class Staging {
     if (slice !== undefined) return slice;
     if (this.#made < SLICES) {
       const address = this.#made++ * this.#sliceBytes;
-      const { buffer } = this.checksums.memory;
+      const { buffer } = this.#memory;
       return {
         bytes: new Uint8Array(buffer, address, this.#sliceBytes),
         words: new Int32Array(buffer, address, this.#sliceBytes >> 2),

@@ -1,58 +1,20 @@
 /** What runs in the thread that carries out the commits of all journals of a daemon. Started by commit-thread.ts. */
-import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { UserRing } from '../../ring/index.js';
 import { CommitWriter } from './commit-writer.js';
+import { DirectFile } from './direct-file.js';
 import { SyncFailed } from './failure.js';
-import { NO_SYNCS, type SyncTally } from './journal.js';
-import { syncData, type WritableFile } from './journal-file.js';
 import { ShownRecords } from './shown-records.js';
 import { Staging } from './staging.js';
 import type { ThreadAnswer, ThreadFailure, ThreadRequest } from './thread-messages.js';
 
-/** Writes at once: there is nobody in this thread whom that holds up. Syncs take long, and go side by side. */
-class OpenedElsewhere implements WritableFile {
-  readonly #fd: number;
-  #syncs = NO_SYNCS;
-
-  constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  write(at: number, bytes: Uint8Array): Promise<void> {
-    try {
-      // A short write is no error yet: the next one says why.
-      for (let done = 0; done < bytes.length;)
-        done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
-      return WRITTEN;
-    } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
-
-  async sync(): Promise<void> {
-    const began = performance.now();
-    try {
-      await syncData(this.#fd);
-    } finally {
-      const { count, seconds } = this.#syncs;
-      this.#syncs = { count: count + 1, seconds: seconds + (performance.now() - began) / 1000 };
-    }
-  }
-
-  get syncs(): SyncTally {
-    return this.#syncs;
-  }
-}
-
 interface OpenFile {
-  readonly file: OpenedElsewhere;
+  readonly file: DirectFile;
   readonly writer: CommitWriter;
   ring?: UserRing;
   shown?: ShownRecords;
 }
 
-const WRITTEN = Promise.resolve();
 const port = parentPort!;
 const staging = new Staging();
 const files = new Map<number, OpenFile>();
@@ -83,7 +45,7 @@ port.on('message', (request: ThreadRequest) => {
 });
 
 function openFile({ file, fd, kind }: Extract<ThreadRequest, { type: 'open' }>): void {
-  const opened = new OpenedElsewhere(fd);
+  const opened = new DirectFile(fd);
   files.set(file, { file: opened, writer: new CommitWriter(opened, kind, staging) });
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RecordChecksum } from '../../../src/server/journal/checksum.js';
 
@@ -11,17 +12,17 @@ describe('the checksum of a record', () => {
     return checksum.end();
   };
 
+  const other = (words: Int32Array<ArrayBuffer>, word: number): Int32Array<ArrayBuffer> =>
+    words.map((value, at) => value + Number(at === word));
+
   it('depends on salt, position, header and every word', () => {
     const plain = of(8, 0, 256, payload);
     expect(of(16, 0, 256, payload)).not.toBe(plain);
     expect(of(8, 1, 256, payload)).not.toBe(plain);
     expect(of(8, 0, 248, payload)).not.toBe(plain);
-    expect(of(8, 0, 256, payload, Int32Array.of(12, 22, 33, 44))).not.toBe(plain);
-    expect(of(8, 0, 256, payload, Int32Array.of(11, 23, 33, 44))).not.toBe(plain);
+    for (let lane = 0; lane < 4; lane++) expect(of(8, 0, 256, payload, other(salt, lane))).not.toBe(plain);
     for (let word = 0; word < payload.length; word++) {
-      const other = payload.slice();
-      other[word]! += 1;
-      expect(of(8, 0, 256, other)).not.toBe(plain);
+      expect(of(8, 0, 256, other(payload, word))).not.toBe(plain);
     }
     expect(of(8, 0, 256, payload.slice().reverse())).not.toBe(plain);
   });
@@ -29,10 +30,10 @@ describe('the checksum of a record', () => {
   it('sees two flipped top bits, which a plain multiplication would let cancel each other', () => {
     const plain = of(8, 0, 256, payload);
     for (let distance = 2; distance < 40; distance += 2) {
-      const other = payload.slice();
-      other[3]! ^= 1 << 31;
-      other[3 + distance]! ^= 1 << 31;
-      expect(of(8, 0, 256, other)).not.toBe(plain);
+      const flipped = payload.slice();
+      flipped[3]! ^= 1 << 31;
+      flipped[3 + distance]! ^= 1 << 31;
+      expect(of(8, 0, 256, flipped)).not.toBe(plain);
     }
   });
 
@@ -40,35 +41,55 @@ describe('the checksum of a record', () => {
     const whole = of(8, 0, 256, payload);
     const checksum = new RecordChecksum(salt);
     checksum.begin(8, 0, 256);
-    checksum.payload(payload, 0, 10);
-    checksum.payload(payload, 10, 10);
-    checksum.payload(payload, 10, 64);
+    for (const [from, to] of [
+      [0, 10],
+      [10, 10],
+      [10, 12],
+      [12, 14],
+      [14, 22],
+      [22, 64],
+    ] as const)
+      checksum.payload(payload, from, to);
     expect(checksum.end()).toBe(whole);
   });
 
-  it('is told apart by the other lane where a payload cancels the position in one', () => {
-    // In lane B the second word meets the position as it is: both may change so that nothing is to be seen there.
-    const moved = payload.slice();
-    moved[1]! ^= 8 ^ 56;
-    expect(of(56, 0, 256, moved)).not.toBe(of(8, 0, 256, payload));
-    // In lane A the first word meets a mixture of salt, position and header.
-    const laneA = (low: number): number => {
-      const mixed = Math.imul(salt[0]! ^ low, 0x9e3779b1 | 0);
-      const next = Math.imul(((mixed << 13) | (mixed >>> 19)) ^ 256, 0x85ebca77 | 0);
-      return (next << 13) | (next >>> 19);
+  it('is told apart by the other lanes where a payload cancels the position in one', () => {
+    const mix = (lane: number, word: number, prime: number): number => {
+      const product = Math.imul(lane ^ word, prime);
+      return (product << 13) | (product >>> 19);
     };
-    const other = payload.slice();
-    other[0]! ^= laneA(8) ^ laneA(24);
-    expect(of(24, 0, 256, other)).not.toBe(of(8, 0, 256, payload));
+    const primes = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f];
+    const lanesBehind = (low: number, high: number, header: number): number[] => {
+      return [low, header, high, low].map((word, lane) => mix(salt[lane]!, word, primes[lane]!));
+    };
+    const at = lanesBehind(8, 0, 256);
+    const moved = lanesBehind(24, 0, 256);
+    for (const lane of [0, 3]) {
+      const adapted = payload.slice();
+      adapted[lane]! ^= at[lane]! ^ moved[lane]!;
+      expect(of(24, 0, 256, adapted)).not.toBe(of(8, 0, 256, payload));
+    }
   });
 
-  it('holds the parity of the header in bit 1 and that of the payload in bit 0', () => {
-    const parity = (words: Int32Array): number =>
-      words.reduce((sum, word) => sum + (word >>> 0).toString(2).replaceAll('0', '').length, 0) % 2;
-    for (let round = 0; round < 50; round++) {
-      const header = Math.imul(round, 0x00a3_1f35) & 0xff_ffff;
-      const words = payload.map((word) => Math.imul(word ^ round, 0x2c1b_3c6d));
-      expect(of(8 * round, 0, header, words) & 3).toBe(2 * parity(Int32Array.of(header)) + parity(words));
-    }
+  it('sees a change of one word for certain, a flipped bit above all', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer(), { minLength: 4, maxLength: 4 }),
+        fc.array(fc.tuple(fc.integer(), fc.integer()), { minLength: 1, maxLength: 20 }),
+        fc.integer().filter((change) => change !== 0),
+        (salts, pairs, change) => {
+          const by = Int32Array.from(salts);
+          const words = Int32Array.from(pairs.flat());
+          const sum = (): number => of(8, 0, 4 * words.length, words, by);
+          const plain = sum();
+          for (let word = 0; word < words.length; word++)
+            for (const flipped of [change, 1 << (change & 31)]) {
+              words[word]! ^= flipped;
+              expect(sum()).not.toBe(plain);
+              words[word]! ^= flipped;
+            }
+        },
+      ),
+    );
   });
 });

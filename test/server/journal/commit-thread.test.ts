@@ -34,7 +34,10 @@ afterEach(async () => {
 async function newMap() {
   const recovery = await recoverFrom(new RecordingFile(bytes.slice()), header);
   const planner = new CommitPlanner('synced', tableBytes, recovery);
-  const ring = createUserRing({ maxEntries: 4096 }, { mode: 'managed', journalled: true });
+  const ring = createUserRing(
+    { maxEntries: 4096 },
+    { mode: 'managed', journalled: true, memory: (bytes) => new SharedArrayBuffer(bytes) },
+  );
   const producer = new Producer(ring);
   return {
     ring,

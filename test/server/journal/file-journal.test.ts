@@ -202,6 +202,26 @@ it('never has more than one sync under way, whatever comes meanwhile, and one se
   expect((await reopened(file, header)).state.producerPos).toBe(rig.state.producerPos);
 });
 
+it('lets others run where each commit that the event loop carries out asks for the next one', async () => {
+  const { bytes, header } = emptyFile({ durability: 'written' });
+  // Writes take no turn.
+  const file = new RecordingFile(bytes, () => 0);
+  const recovery = await recoverFrom(file, header);
+  const rig = new JournalRig(file, header, recovery, { durability: 'written', isInLoop: true });
+  let commits = 0;
+  rig.onDurable = () => {
+    if (++commits < 100) rig.output('a', []);
+  };
+  rig.output('a', [bytesOf(8, 1)]);
+  // The one in which the first commit starts, and a few more.
+  for (let turns = 0; turns < 3; turns++) await turn();
+  expect(commits).toBeGreaterThan(0);
+  expect(commits).toBeLessThan(30);
+  for (let turns = 0; turns < 100 && commits < 100; turns++) await turn();
+  expect(commits).toBe(100);
+  await rig.journal.settled();
+});
+
 it('never tries a failed sync again, whatever its errno', async () => {
   const { rig, file } = await newRig('synced');
   let syncs = 0;

@@ -27,6 +27,7 @@ async function openStore(options: Partial<FileStoreOptions> = {}): Promise<FileS
     clock: systemClock,
     maxProducers: 16,
     maxQuarantineBytes: 4096,
+    maxDiskWaitMs: 100,
     ...options,
   });
   stores.push(store);
@@ -116,6 +117,24 @@ describe('the file store', () => {
     journal.changed();
     await journal.settled();
     await expect(stat(ringFile())).rejects.toThrow('ENOENT');
+  });
+
+  it.each([
+    ['the event loop', 100, 3],
+    ['a thread, where the event loop is not to wait at all', 0, 0],
+  ])('has a written map committed by %s', async (_, maxDiskWaitMs, loopCommits) => {
+    const store = await openStore({ maxDiskWaitMs });
+    const journal = await store.open('m', { ...map, durability: 'written' });
+    const { producer } = attach(journal);
+    for (let number = 0; number < 3; number++) {
+      producer.output(new Uint8Array([1, 2, 3]));
+      journal.changed();
+      await journal.settled();
+    }
+    expect(journal.loop.commits).toBe(loopCommits);
+    await closeStore(store);
+    const again = attach(await (await openStore()).open('m', { ...map, durability: 'written' }));
+    expect(again.found).toMatchObject({ producerPos: 48n });
   });
 
   it('forgets a removed map', async () => {

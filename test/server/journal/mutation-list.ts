@@ -15,11 +15,17 @@ function mutations(
 const DIGEST = 'return whole && digest === commit.digest;';
 const COMMIT_CRC =
   'if (view.getUint32(commit.crc, true) !== structureCrc(bytes, commit.crc, length)) return undefined;';
-const LANE_A = 'let a = Math.imul(this.saltA ^ low, PRIME_A);';
-const LANE_B_HEADER = 'let b = Math.imul(this.saltB ^ header, PRIME_B);';
-const LANE_B_HIGH = '((b << 15) | (b >>> 17)) ^ high';
-const LANE_B_LOW = 'this.#b = ((b << 15) | (b >>> 17)) ^ low;';
-const PARITIES = '(parityOf(this.#header) << 1) | parityOf(this.#parity)';
+const LANES = [
+  ['A', 'mix(salt[0]!, low, PRIME_A)', 'low'],
+  ['B', 'mix(salt[1]!, header, PRIME_B)', 'header'],
+  ['C', 'mix(salt[2]!, high, PRIME_C)', 'high'],
+  ['D', 'mix(salt[3]!, low, PRIME_D)', 'low'],
+] as const;
+const WORDS = {
+  low: 'the low half of the position',
+  header: 'the header',
+  high: 'the high half of the position',
+} as const;
 const SYNC_AND_SEAL = `      await this.#sync();
       await this.#file.write(sealAt(number), encodeSeal(number));`;
 
@@ -50,12 +56,12 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
     ],
   ]),
   ...mutations('checksum.ts', [
-    ['lane A without the position', LANE_A, LANE_A.replace(' ^ low', '')],
-    ['lane A without the salt', LANE_A, LANE_A.replace('this.saltA ^ ', '')],
-    ['lane B without the salt', LANE_B_HEADER, LANE_B_HEADER.replace('this.saltB ^ ', '')],
-    ['lane B without the high half of the position', LANE_B_HIGH, LANE_B_HIGH.replace(' ^ high', '')],
-    ['lane B without the low half of the position', LANE_B_LOW, LANE_B_LOW.replace(' ^ low', '')],
-    ['no parities', PARITIES, '0'],
+    ...LANES.flatMap(([lane, find, word]): [string, string, string][] => [
+      [`lane ${lane} without the salt`, find, find.replace(/salt\[\d\]!/, '0')],
+      [`lane ${lane} without ${WORDS[word]}`, find, find.replace(`, ${word},`, ', 0,')],
+    ]),
+    ['two words that are left go into the wrong lanes', 'this.#isOdd = true;', ''],
+    ['lanes are added as they are', 'Math.imul(lane ^ (lane >>> 15), prime)', 'prime && lane'],
   ]),
   ...mutations('recovery.ts', [
     [
@@ -117,6 +123,25 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
       '      await this.#writePayload(ring, position + 8n, recordSize(header & LENGTH_MASK) - 8);\n',
       '      void position, header;\n',
     ],
+  ]),
+  ...mutations('loop-committer.ts', [
+    [
+      'the event loop writes while the thread may still write ahead',
+      'if (this.#away !== undefined) await this.#comeBack();',
+      'void this.#comeBack();',
+    ],
+    ['a slow disk does not matter', '!this.#options.waits.mayWrite && ', '!this.#options.waits && '],
+    [
+      'the thread does not see the payload of a reservation that has ended',
+      'mirror.followPlan(ring, plan);',
+      'mirror.follow(ring, plan.rangeEnd);',
+    ],
+    [
+      'records are copied although they could be written from where they lie',
+      'buffer === this.#memory?.buffer ? this.#memory.code : undefined',
+      'buffer.byteLength < 0 ? this.#memory?.code : undefined',
+    ],
+    ['the time of writes is not told', 'waits.wrote(bytes.length, fromMs, toMs);', ''],
   ]),
   ...mutations('shown-records.ts', [
     [

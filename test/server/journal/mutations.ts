@@ -21,6 +21,8 @@ const TIMEOUT_MS = 120_000;
 /** Those that need no other part of the daemon. */
 const TESTS = [
   'checksum',
+  'disk-waits',
+  'loop-committer',
   'shown-records',
   'commit-choice',
   'file-journal',

@@ -31,7 +31,13 @@ const producer: KeptProducer = {
 };
 
 const openStore = (maxProducers = 16): Promise<FileStore> =>
-  FileStore.open({ directory, clock: systemClock, maxProducers, maxQuarantineBytes: 4096 });
+  FileStore.open({
+    directory,
+    clock: systemClock,
+    maxProducers,
+    maxQuarantineBytes: 4096,
+    maxDiskWaitMs: 100,
+  });
 
 async function openMap(store: FileStore, maxEntries = 4096) {
   const journal = await store.open('m', { maxEntries, durability: 'synced', incarnation: 'first' });

@@ -33,13 +33,34 @@ describe('a journal whose machine stops at any moment', () => {
     },
   );
 
-  it.each([21, 22])(
-    'forges nothing where the power fails below a journal that is only written (seed %i)',
+  it.each([14, 15])(
+    'keeps what the event loop acknowledged as written when the process is killed (seed %i)',
     async (seed) => {
       const report = await simulate({
         seed,
         durability: 'written',
+        fault: 'kill',
+        isInLoop: true,
+        steps: 80,
+        restarts: 3,
+        subsets: 0,
+      });
+      expect(report.cuts).toBeGreaterThan(100);
+      expect(report.ahead).toBeGreaterThan(0);
+    },
+  );
+
+  it.each([
+    [21, false],
+    [22, true],
+  ])(
+    'forges nothing where the power fails below a journal that is only written (seed %i, in the event loop: %s)',
+    async (seed, isInLoop) => {
+      const report = await simulate({
+        seed,
+        durability: 'written',
         fault: 'power',
+        isInLoop,
         steps: 60,
         restarts: 0,
         subsets: 5,

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createUserRing, DATA_OFFSET, recordSize } from '../../../src/ring/index.js';
 import { addToDigest, coversPayload, RecordChecksum } from '../../../src/server/journal/checksum.js';
+import { PlainRecordCode } from '../../../src/server/journal/plain-record-code.js';
+import { WasmRecordMemory } from '../../../src/server/journal/record-memory.js';
 import { RecordStager } from '../../../src/server/journal/record-stager.js';
 import {
   BUSY_MASK,
@@ -15,6 +17,8 @@ import {
 import { Staging, type Slice } from '../../../src/server/journal/staging.js';
 
 const RING_BYTES = 4096;
+/** Of the ring, one after the other: each takes address space. */
+const memory = new WasmRecordMemory(DATA_OFFSET + RING_BYTES);
 
 interface Drawn {
   length: number;
@@ -31,7 +35,7 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
 });
 
 describe('what a commit writes of the ring', () => {
-  it('is the records with the checksums that a recovery computes, whatever the slices', () => {
+  it('is the records with the checksums that a recovery computes, whatever the slices, also where they lie', () => {
     fc.assert(
       fc.property(
         fc.array(drawn, { minLength: 1, maxLength: 40 }),
@@ -41,8 +45,13 @@ describe('what a commit writes of the ring', () => {
           .map((at) => at & ~7n),
         fc.integer({ min: 2, max: 64 }).map((units) => units * 8),
         fc.array(fc.integer(), { minLength: 4, maxLength: 4 }),
-        (records, start, sliceBytes, salt) => {
-          const ring = createUserRing({ maxEntries: RING_BYTES }, { mode: 'managed' });
+        fc.constantFrom('slices', 'in the ring', 'in the ring, plain'),
+        (records, start, sliceBytes, salt, where) => {
+          const isInRing = where !== 'slices';
+          const ring = createUserRing(
+            { maxEntries: RING_BYTES },
+            { mode: 'managed', memory: () => memory.buffer },
+          );
           const { size, words, bytes } = ring;
           for (let at = DATA_OFFSET; at < DATA_OFFSET + size; at++)
             bytes[at] = Math.imul(at, 0x9e3779b1) >>> 24;
@@ -54,7 +63,7 @@ describe('what a commit writes of the ring', () => {
             if (end - start + BigInt(total) > BigInt(size)) break;
             words[wordAt(end)] = length | held;
             words[wordAt(end) + 1] = 0;
-            if (written !== undefined) headers.set(end, length | written);
+            if (written !== undefined && !isInRing) headers.set(end, length | written);
             end += BigInt(total);
           }
 
@@ -75,14 +84,17 @@ describe('what a commit writes of the ring', () => {
           }
 
           const staging = new Staging(sliceBytes);
-          const stager = new RecordStager(ring, reference, staging.checksums, { start, end }, headers);
+          const inRing = where === 'in the ring' ? memory.code : new PlainRecordCode(memory.buffer);
+          const code = isInRing ? inRing : staging.code;
+          const stager = new RecordStager(ring, reference, code, { start, end }, headers, isInRing);
           const written = new Uint8Array(expected.length * 4);
           let done = 0;
           while (!stager.done) {
             const slice = staging.acquire() as Slice;
-            const { offset, length } = stager.fill(slice);
+            const { offset, length } = isInRing ? stager.stageInRing() : stager.fill(slice);
             expect(offset).toBe(lowHalf(start + BigInt(done)) & (size - 1));
-            written.set(slice.bytes.subarray(0, length), done);
+            const from = isInRing ? bytes.subarray(DATA_OFFSET + offset) : slice.bytes;
+            written.set(from.subarray(0, length), done);
             done += length;
             staging.release(slice);
           }

@@ -4,11 +4,15 @@ declare namespace WebAssembly {
     constructor(bytes: Uint8Array);
   }
   class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, (...args: never[]) => unknown>>);
+    constructor(
+      module: Module,
+      imports: Record<string, Record<string, Memory | ((...args: never[]) => unknown)>>,
+    );
     readonly exports: Record<string, unknown>;
   }
   class Memory {
-    private constructor();
+    /** @param descriptor.initial in pages of 64 KiB */
+    constructor(descriptor: { initial: number });
     readonly buffer: ArrayBuffer;
   }
   class RuntimeError extends Error {}
