@@ -12,7 +12,7 @@ import { startRingbufd, startRingbufdForSdk, type Durability } from '../peers/ri
 import { cpuSeconds, loopSeconds } from '../peers/server.js';
 import { startSink } from '../peers/sink.js';
 import { startProducers } from './producers.js';
-import { flowFor } from './protocol.js';
+import { flowOf } from './protocol.js';
 
 const { values } = parseArgs({
   options: {
@@ -69,9 +69,8 @@ async function start(name: string): Promise<Contender> {
 }
 
 async function measure(contender: Contender): Promise<number[]> {
-  const { link, port, target, overheadBytes, mostInFlight, server } = contender;
-  const payload = shape.samplesPerMessage * ((shape.sampleBytes + 15) & ~7);
-  const flow = flowFor(payload + overheadBytes, mostInFlight);
+  const { link, port, target, server } = contender;
+  const flow = flowOf(contender, shape);
   const seconds = Number(values.seconds);
   const loopBefore = loopSeconds(server.pid);
   const before = cpuSeconds(server.pid);

@@ -51,3 +51,16 @@ export function flowFor(messageBytes: number, most = Infinity): Flow {
   const perBlock = Math.max(1, Math.min(Math.floor(BLOCK_BYTES / messageBytes), Math.floor(most / 4)));
   return { perBlock, window: Math.min(perBlock * BLOCKS_IN_FLIGHT, most) };
 }
+
+/** {@link flowFor} the messages of a contender that are of this shape. */
+export function flowOf(
+  contender: {
+    readonly batches: 'frames' | 'packed';
+    readonly overheadBytes: number;
+    readonly mostInFlight?: number;
+  },
+  { sampleBytes, samplesPerMessage }: Shape,
+): Flow {
+  const each = contender.batches === 'frames' ? (sampleBytes + 15) & ~7 : sampleBytes;
+  return flowFor(samplesPerMessage * each + contender.overheadBytes, contender.mostInFlight);
+}

@@ -10,7 +10,7 @@ import { cpuSeconds } from '../peers/server.js';
 import { startSink } from '../peers/sink.js';
 import { atLeast, type GroupResult, type Row, type Table, type Target } from '../report/results.js';
 import { startProducers, type Producers } from './producers.js';
-import { flowFor, type Shape } from './protocol.js';
+import { flowOf, type Shape } from './protocol.js';
 import { measureSyncs } from './syncs.js';
 
 /** A column: how many samples of which size travel together. */
@@ -138,11 +138,8 @@ async function measureOnce(
   producers: number,
   seconds: number,
 ): Promise<OneTry> {
-  const { link, port, target, overheadBytes, mostInFlight } = contender;
-  const payload =
-    load.samplesPerMessage *
-    (contender.batches === 'frames' ? (load.sampleBytes + 15) & ~7 : load.sampleBytes);
-  const flow = flowFor(payload + overheadBytes, mostInFlight);
+  const { link, port, target } = contender;
+  const flow = flowOf(contender, load);
   const before = cpuSeconds(contender.server.pid);
   const done = await client.run({ link, port, target, producers, shape: load, flow, seconds });
   const used = cpuSeconds(contender.server.pid) - before;

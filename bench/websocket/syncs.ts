@@ -5,7 +5,7 @@ import { journalUse, startRingbufd, type RingbufdContender } from '../peers/ring
 import { cpuSeconds } from '../peers/server.js';
 import { atLeast, type Cell, type Row, type Table, type Target } from '../report/results.js';
 import { startProducers, type Producers } from './producers.js';
-import { flowFor, type Shape } from './protocol.js';
+import { flowOf, type Shape } from './protocol.js';
 
 /** What ordinary disks need for a sync. Unit: ms. */
 const SLOWER_MS = 5;
@@ -90,8 +90,8 @@ async function measureOnce(
   shape: Shape,
   seconds: number,
 ): Promise<Measured> {
-  const { link, port, target, server, overheadBytes } = contender;
-  const flow = flowFor(shape.samplesPerMessage * ((shape.sampleBytes + 15) & ~7) + overheadBytes);
+  const { link, port, target, server } = contender;
+  const flow = flowOf(contender, shape);
   const [before, cpuBefore] = [await journalUse(server, target), cpuSeconds(server.pid)];
   const done = await client.run({ link, port, target, producers: 1, shape, flow, seconds });
   const [after, cpuAfter] = [await journalUse(server, target), cpuSeconds(server.pid)];
