@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { RecordChecksum } from '../../src/server/journal/checksum.js';
-import type { RecordCode } from '../../src/server/journal/record-memory.js';
+import type { RecordCode } from '../../src/server/journal/record-code.js';
 
 /** A way to give each record of a run its checksum. */
 export interface ChecksumContender {

@@ -23,7 +23,7 @@ import type { WritableFile } from './journal-file.js';
 import { commitSlotAt, dataAt, sealAt, tableAt } from './layout.js';
 import { highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
 import { addRingPayload, RecordStager, type HeaderWords } from './record-stager.js';
-import type { RecordCode } from './record-memory.js';
+import type { RecordCode } from './record-code.js';
 import type { Staging } from './staging.js';
 
 /** Where the commits of one file are carried out. */

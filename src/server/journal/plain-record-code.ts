@@ -1,6 +1,6 @@
 import { recordSize } from '../../ring/index.js';
 import { addToDigest, coversPayload, RecordChecksum } from './checksum.js';
-import type { RecordCode } from './record-memory.js';
+import type { RecordCode } from './record-code.js';
 import { highAfter, LENGTH_MASK } from './record-words.js';
 
 /** wasm/record-stager.ts in JavaScript, three times as slow: for where WebAssembly gets no memory. */

@@ -1,24 +1,8 @@
 import { PlainRecordCode } from './plain-record-code.js';
+import type { RecordCode } from './record-code.js';
 import { recordStagerWasm } from './record-stager-wasm.js';
 
 const WASM_PAGE_BYTES = 65_536;
-
-/** What wasm/record-stager.ts exports; described there. Addresses are those of the memory it works in. */
-export interface RecordCode {
-  stage(
-    address: number,
-    at: number,
-    length: number,
-    low: number,
-    high: number,
-    salt0: number,
-    salt1: number,
-    salt2: number,
-    salt3: number,
-    digest: number,
-  ): number;
-  digestOf(): number;
-}
 
 /** Compiled once. */
 let module: WebAssembly.Module | undefined;

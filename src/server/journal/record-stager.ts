@@ -1,7 +1,7 @@
 import { DATA_OFFSET, recordSize, type UserRing } from '../../ring/index.js';
 import { addToDigest, type RecordChecksum } from './checksum.js';
 import { highAfter, highHalf, LENGTH_MASK, lowHalf } from './record-words.js';
-import type { RecordCode } from './record-memory.js';
+import type { RecordCode } from './record-code.js';
 import type { Slice } from './staging.js';
 
 const DATA_WORD = DATA_OFFSET / 4;

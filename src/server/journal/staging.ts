@@ -1,4 +1,5 @@
-import { recordMemory, type RecordCode, type RecordMemory } from './record-memory.js';
+import type { RecordCode } from './record-code.js';
+import { recordMemory, type RecordMemory } from './record-memory.js';
 
 /** Bytes of one write to a journal's data area. Copying and checksumming them takes the journal's thread about 0.1 ms. */
 export const SLICE_BYTES = 256 * 1024;
