@@ -58,6 +58,7 @@ describe('defaults', () => {
         max_peek_samples: 1000,
         max_unread_answer_bytes: 67108864,
         answer_timeout_ms: 30000,
+        max_disk_wait_ms: 100,
         max_event_loop_delay_ms: 1000,
         max_file_bytes_per_map: 1073741824,
         max_quarantine_bytes_per_map: 64 * 2 ** 20,
