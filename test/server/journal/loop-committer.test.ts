@@ -301,6 +301,30 @@ describe('a disk that makes the event loop wait', () => {
     expect(await valuesInFile()).toEqual([77, 1]);
   });
 
+  it('is noticed by the time that writes take', async () => {
+    const { output, commit, clock, inThread } = await newMap();
+    vi.spyOn(clock, 'nowMs').mockImplementation(() => (clock.advance(150), clock.callbackMs()));
+    output();
+    await commit();
+    expect(inThread).toEqual([]);
+    output();
+    await commit();
+    expect(inThread).toEqual(['open', 'commit']);
+    expect(await valuesInFile()).toEqual([1, 2]);
+  });
+
+  it('gets from the thread what came into a reservation after that was written', async () => {
+    const { ring, producer, commit, slowDown } = await newMap();
+    slowDown();
+    const at = ring.producerPosition;
+    const reserved = producer.reserve(100);
+    await commit();
+    expect(await valuesInFile()).toEqual([]);
+    producer.fill(reserved, new Uint8Array(100).fill(77));
+    await commit(new Map([[at, 100]]));
+    expect(await valuesInFile()).toEqual([77]);
+  });
+
   it('is written by the event loop still, where there is no thread to do it', async () => {
     const { committer, output, commit, slowDown } = await newMap({
       openInThread: () => {

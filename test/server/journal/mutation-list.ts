@@ -126,22 +126,22 @@ export const JOURNAL_MUTATIONS: readonly JournalMutation[] = [
   ]),
   ...mutations('loop-committer.ts', [
     [
-      'the event loop writes while the thread may still write ahead',
+      'loop: the event loop writes while the thread may still write ahead',
       'if (this.#away !== undefined) await this.#comeBack();',
       'void this.#comeBack();',
     ],
-    ['a slow disk does not matter', '!this.#options.waits.mayWrite && ', '!this.#options.waits && '],
+    ['loop: a slow disk does not matter', '!this.#options.waits.mayWrite && ', '!this.#options.waits && '],
     [
-      'the thread does not see the payload of a reservation that has ended',
+      'loop: the thread does not see the payload of a reservation that has ended',
       'mirror.followPlan(ring, plan);',
       'mirror.follow(ring, plan.rangeEnd);',
     ],
     [
-      'records are copied although they could be written from where they lie',
+      'loop: records are copied although they could be written from where they lie',
       'buffer === this.#memory?.buffer ? this.#memory.code : undefined',
       'buffer.byteLength < 0 ? this.#memory?.code : undefined',
     ],
-    ['the time of writes is not told', 'waits.wrote(bytes.length, fromMs, toMs);', ''],
+    ['loop: the time of writes is not told', 'waits.wrote(bytes.length, fromMs, toMs);', ''],
   ]),
   ...mutations('shown-records.ts', [
     [
