@@ -200,8 +200,10 @@ export class FileJournal implements Journal {
         const done = this.#current;
         this.#current = [];
         for (const waiter of done) waiter.resolve();
-        // What follows a commit may ask for the next one, in the same turn where the event loop carries them out.
-        if (++commits % MOST_COMMITS_IN_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+        // What follows a commit may ask for the next one, in the same turn where the event loop carries them out. Without a
+        // next one this ends at once: whoever asked while nobody commits would wait for ever.
+        if (++commits % MOST_COMMITS_IN_A_TURN === 0 && this.#dirty)
+          await new Promise((resolve) => setImmediate(resolve));
       }
     } catch (error) {
       this.#fail(error);

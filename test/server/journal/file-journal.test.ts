@@ -222,6 +222,27 @@ it('lets others run where each commit that the event loop carries out asks for t
   await rig.journal.settled();
 });
 
+it('is settled also for who asks while others are let run', async () => {
+  const { bytes, header } = emptyFile({ durability: 'written' });
+  const file = new RecordingFile(bytes, () => 0);
+  const recovery = await recoverFrom(file, header);
+  const rig = new JournalRig(file, header, recovery, { durability: 'written', isInLoop: true });
+  await rig.journal.settled();
+  for (let last = 1; last <= 20; last++) {
+    let commits = 0;
+    let settled: Promise<void> | undefined;
+    rig.onDurable = () => {
+      if (++commits < last) rig.output('a', []);
+      // In one of the microtasks behind the last commit.
+      else settled = Promise.resolve().then(() => rig.journal.settled());
+    };
+    rig.output('a', [bytesOf(8, 1)]);
+    for (let turns = 0; turns < 100 && settled === undefined; turns++) await turn();
+    await settled;
+    expect(commits).toBe(last);
+  }
+});
+
 it('never tries a failed sync again, whatever its errno', async () => {
   const { rig, file } = await newRig('synced');
   let syncs = 0;
