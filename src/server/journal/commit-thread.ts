@@ -20,7 +20,7 @@ interface Pending {
 export type ThreadCommitter = FileCommitter;
 
 /**
- * A thread that carries out the commits of all journals of a store: it takes the records out of the rings, which are in
+ * A thread that carries out those commits of a store that have to wait for a disk: it takes the records out of rings in
  * shared memory, checksums them and writes them, so that the event loop only plans.
  */
 export class CommitThread {
@@ -140,7 +140,7 @@ export class CommitThread {
 
 function sharedBuffer({ buffer }: UserRing): SharedArrayBuffer {
   if (buffer instanceof SharedArrayBuffer) return buffer;
-  throw new TypeError('the ring of a journalled map is in shared memory');
+  throw new TypeError('the thread reads rings in shared memory only');
 }
 
 function errorOf({ message, code, syncFailed }: ThreadFailure): Error {

@@ -41,7 +41,7 @@ export class DiskWaits {
   /** The event loop has written `bytes` from `fromMs` to `toMs` of the clock. */
   wrote(bytes: number, fromMs: number, toMs: number): void {
     const { maxWaitMs, onRest } = this.#options;
-    // Another write of the commit that the loop had begun before.
+    // Of a commit that had begun before, or that nobody else could carry out: it tells nothing new.
     if (fromMs < this.#restUntilMs) return;
     const waitedMs = toMs - fromMs - WRITE_MS - bytes / BYTES_PER_MS;
     if (waitedMs <= 0) return;

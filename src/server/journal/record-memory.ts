@@ -30,15 +30,22 @@ export class WasmRecordMemory implements RecordMemory {
   }
 }
 
-/** Memory for records, also where there is none for WebAssembly. */
-export function recordMemory(bytes: number): RecordMemory {
+/** @returns `undefined` where the system has no memory for it, or no address space */
+function wasmMemory(bytes: number): RecordMemory | undefined {
   try {
     return new WasmRecordMemory(bytes);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const buffer = new ArrayBuffer(bytes);
-    return { buffer, code: new PlainRecordCode(buffer) };
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
+}
+
+/** Memory for records, also where there is none for WebAssembly. */
+export function recordMemory(bytes: number): RecordMemory {
+  const memory = wasmMemory(bytes);
+  if (memory !== undefined) return memory;
+  const buffer = new ArrayBuffer(bytes);
+  return { buffer, code: new PlainRecordCode(buffer) };
 }
 
 /**
@@ -58,17 +65,12 @@ export class RingMemories {
   /** @returns `undefined` when there is none left; the others are to be given back */
   take(bytes: number): RecordMemory | undefined {
     if (this.#left === 0) return undefined;
-    try {
-      const memory = new WasmRecordMemory(bytes);
-      this.#left--;
-      return memory;
-    } catch (error) {
-      if (error instanceof RangeError) return undefined;
-      throw error;
-    }
+    const memory = wasmMemory(bytes);
+    if (memory !== undefined) this.#left--;
+    return memory;
   }
 
-  /** Its map is closed; what else refers to it goes with garbage collection. */
+  /** The ring has left it: garbage collection takes it. */
   giveBack(): void {
     this.#left++;
   }

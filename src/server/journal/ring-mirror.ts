@@ -17,10 +17,7 @@ export class RingMirror {
    * @throws RangeError when there is no memory for it
    */
   constructor(size: number, start: bigint) {
-    this.ring = createUserRing(
-      { maxEntries: size },
-      { mode: 'managed', journalled: true, memory: (bytes) => new SharedArrayBuffer(bytes) },
-    );
+    this.ring = createUserRing({ maxEntries: size }, { mode: 'managed', shared: true });
     this.#end = start;
   }
 

@@ -1,4 +1,4 @@
-/** What runs in the thread that carries out the commits of all journals of a daemon. Started by commit-thread.ts. */
+/** What runs in the thread that carries out the commits of a daemon that have to wait for a disk. Started by commit-thread.ts. */
 import { parentPort } from 'node:worker_threads';
 import { UserRing } from '../../ring/index.js';
 import { CommitWriter } from './commit-writer.js';
